@@ -1,0 +1,2 @@
+//! The `packshot` binary.
+fn main() {}

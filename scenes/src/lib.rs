@@ -1,0 +1,1 @@
+//! Product recipes and studio scenes, as text.

@@ -4,7 +4,8 @@
 //! [`FILL`] of the frame, so any photo can be brought to the same frame by a crop to its
 //! foreground.
 
-use nalgebra::{Matrix3, Vector3};
+use crate::{Bounds, Camera};
+use nalgebra::{Isometry3, Matrix3, Rotation3, Translation3, UnitQuaternion, Vector3};
 
 /// Azimuth of the three-quarter view, in degrees from the object's front (−Y) towards its left side (+X).
 pub const AZIMUTH_DEG: f32 = 35.0;
@@ -52,20 +53,37 @@ impl Framing {
     /// there are no points or they have no extent.
     pub fn of(points: &[[f32; 3]], azimuth_deg: f32, elevation_deg: f32) -> Option<Self> {
         let rotation = camera_rotation(azimuth_deg, elevation_deg);
-        let mut low = Vector3::repeat(f32::INFINITY);
-        let mut high = Vector3::repeat(f32::NEG_INFINITY);
-        for &point in points {
-            let q = rotation * Vector3::from(point);
-            low = low.inf(&q);
-            high = high.sup(&q);
-        }
-        let extent = high - low;
-        let longest = extent.x.max(extent.y);
+        let bounds = Bounds::of(
+            points
+                .iter()
+                .map(|&point| (rotation * Vector3::from(point)).into()),
+        )?;
+        let size = bounds.size();
+        let longest = size.x.max(size.y);
         (longest.is_finite() && longest > 0.0).then(|| Self {
             camera_from_world: rotation,
-            centre_in_camera: (low + high) * 0.5,
+            centre_in_camera: bounds.centre().coords,
             side_m: longest / FILL,
         })
+    }
+
+    /// The orthographic camera that sees the frame in a picture of `size` × `size` pixels. It
+    /// stands two frame sides in front of the box's centre, so that depths are positive for any
+    /// object that is not several times deeper than it is wide and high.
+    pub fn camera(&self, size: usize) -> Camera {
+        let world_from_camera = self.camera_from_world.transpose();
+        let eye_in_camera = self.centre_in_camera + Vector3::z() * (2.0 * self.side_m);
+        Camera::orthographic(
+            Isometry3::from_parts(
+                Translation3::from(world_from_camera * eye_in_camera),
+                UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(
+                    world_from_camera,
+                )),
+            ),
+            self.side_m,
+            size,
+            size,
+        )
     }
 
     /// Position in the frame of a point in world space.
@@ -114,6 +132,11 @@ mod tests {
         for &p in &cube {
             let back = framing.world_from_frame(framing.frame_from_world(p));
             assert!((Vector3::from(back) - Vector3::from(p)).norm() < 1e-5);
+            let seen = framing.camera(64).project(p.into()).unwrap();
+            let [x, y, z] = framing.frame_from_world(p);
+            assert!((seen.x - (0.5 + x) * 64.0).abs() < 1e-3);
+            assert!((seen.y - (0.5 - y) * 64.0).abs() < 1e-3);
+            assert!((seen.depth_m - (2.0 - z) * framing.side_m).abs() < 1e-3);
         }
     }
 }

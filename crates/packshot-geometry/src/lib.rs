@@ -2,11 +2,16 @@
 //!
 //! World space is right-handed, +Z up, front −Y, in metres. Files convert at the edge.
 
+mod bounds;
 mod camera;
 mod cloud;
 pub mod framing;
 mod mesh;
+mod surface;
+mod transform;
 
-pub use camera::{Camera, Projection};
+pub use bounds::Bounds;
+pub use camera::{Camera, Projected, Projection, Ray, look_at};
 pub use cloud::PointCloud;
 pub use mesh::{AlphaMode, Material, Mesh, Texture, Wrap};
+pub use surface::SurfacePoint;

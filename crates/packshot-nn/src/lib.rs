@@ -1,7 +1,12 @@
 //! What candle lacks for Packshot: fused CPU kernels with gradients, optimisers, named parameters,
 //! weight files and the state of training runs.
 
+pub mod device;
+pub mod flop;
+pub mod layers;
+pub mod ops;
 pub mod optim;
 pub mod params;
+pub mod train_loop;
 pub mod training;
 pub mod weights;

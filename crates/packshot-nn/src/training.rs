@@ -123,7 +123,7 @@ impl Checkpoint {
                 }
             }
         }
-        let mut number = |key: &str| -> Result<u64> {
+        let number = |key: &str| -> Result<u64> {
             metadata
                 .get(key)
                 .and_then(|v| v.parse().ok())

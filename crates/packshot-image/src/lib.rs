@@ -1,1 +1,5 @@
-//! Packshot image.
+//! Text-to-image diffusion.
+
+pub mod mini;
+
+pub use mini::{ImageSettings, MiniImage};

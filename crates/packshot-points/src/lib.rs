@@ -1,1 +1,7 @@
-//! Packshot points.
+//! Point-cloud diffusion.
+
+pub mod mini;
+
+pub use packshot_nn::device::TrainDevice;
+pub use packshot_nn::optim::{LrSchedule, OptimiserConfig};
+pub use packshot_nn::train_loop::{RunFolder, RunReport, RunSettings, SheetWriter};

@@ -1,0 +1,135 @@
+//! From a prompt to a picture.
+
+use super::network::{ImageNetwork, ImageNetworkConfig, SIDE};
+use candle_core::Device;
+use packshot_core::{
+    Context, Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage, StageTimer, colour,
+};
+use packshot_encoders::{Prompt, PromptReader, TextEncoder, TextFeatures, TokenBatch, Vocabulary};
+use packshot_nn::params::Params;
+use packshot_nn::weights::{Weights, candle_error};
+
+/// Settings of [`MiniImage::generate`].
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct ImageSettings {
+    /// Euler steps.
+    pub steps: usize,
+    /// Classifier-free guidance; 1 is none.
+    pub guidance: f32,
+    /// Seed of the noise.
+    pub seed: Seed,
+    /// Which candidate of the seed.
+    pub candidate: u32,
+}
+
+/// The text-to-image stage with its text encoder.
+pub struct MiniImage {
+    network: ImageNetwork,
+    encoder: TextEncoder,
+    reader: PromptReader,
+}
+
+impl MiniImage {
+    /// Reads a weight file.
+    pub fn load(bytes: &[u8]) -> Result<Self> {
+        let weights = Weights::from_bytes(bytes)?;
+        if weights.metadata.get("kind").map(String::as_str) != Some("image") {
+            return Err(Error::bad_input("the weight file holds no text-to-image network"));
+        }
+        let config: ImageNetworkConfig = weights.json("config")?;
+        let vocabulary: Vocabulary = weights.json("vocabulary")?;
+        let params = Params::loaded(weights.tensors, &Device::Cpu);
+        let broken =
+            |e: candle_core::Error| Error::bad_input(format!("the weights do not fit the network: {e}"));
+        let encoder =
+            TextEncoder::new(config.text.clone(), config.vocabulary, &params.sub("text_encoder"))
+                .map_err(broken)?;
+        let network = ImageNetwork::new(config, &params).map_err(broken)?;
+        Ok(Self { network, encoder, reader: PromptReader::with_builtin_synonyms(vocabulary) })
+    }
+
+    /// Reads prompts for this network's vocabulary.
+    pub fn reader(&self) -> &PromptReader {
+        &self.reader
+    }
+
+    /// A 64×64 sRGB picture of `prompt`.
+    pub fn generate(&self, prompt: &Prompt, settings: ImageSettings, context: &Context<'_>) -> Result<Image> {
+        let key = NoiseKey { candidate: settings.candidate, stage: Stage::Image, step: 0 };
+        let noise = NoiseStream::new(settings.seed, key).normals(SIDE * SIDE * 3);
+        let mut stage = context.stage("image", Some(settings.steps as u64));
+        let flop = packshot_nn::flop::total();
+        let picture = sample(
+            &self.network,
+            &self.encoder,
+            std::slice::from_ref(prompt),
+            noise,
+            settings.steps,
+            settings.guidance,
+            Some(&mut stage),
+        )?;
+        stage.add_flop((packshot_nn::flop::total() - flop) as f64);
+        stage.finish();
+        image_of(&picture)
+    }
+}
+
+/// 8-bit picture of values in [−1, 1].
+pub(super) fn image_of(values: &[f32]) -> Result<Image> {
+    let data = values.iter().map(|v| colour::level(v * 0.5 + 0.5)).collect();
+    Image::from_raw(SIDE, SIDE, 3, data)
+        .ok_or_else(|| Error::internal("the image network gave a picture of another size"))
+}
+
+/// Features of `prompts`, followed by the same number of empty prompts for guidance.
+fn guided_text(encoder: &TextEncoder, prompts: &[Prompt], guided: bool) -> Result<TextFeatures> {
+    let mut batch: Vec<Option<&Prompt>> = prompts.iter().map(Some).collect();
+    if guided {
+        batch.extend(prompts.iter().map(|_| None));
+    }
+    encoder.encode(&TokenBatch::new(&batch, encoder.config())).map_err(candle_error)
+}
+
+/// Takes `x` (noise, one picture for each prompt) to pictures by Euler steps from t = 1 to 0.
+/// Guidance acts on the estimate of the clean picture.
+pub(super) fn sample(
+    network: &ImageNetwork,
+    encoder: &TextEncoder,
+    prompts: &[Prompt],
+    mut x: Vec<f32>,
+    steps: usize,
+    guidance: f32,
+    mut stage: Option<&mut StageTimer<'_>>,
+) -> Result<Vec<f32>> {
+    let guided = guidance != 1.0;
+    let text = guided_text(encoder, prompts, guided)?;
+    let mut input = Vec::with_capacity(2 * x.len());
+    for step in 0..steps {
+        let t = 1.0 - step as f32 / steps as f32;
+        let next = 1.0 - (step + 1) as f32 / steps as f32;
+        input.clear();
+        input.extend_from_slice(&x);
+        if guided {
+            input.extend_from_slice(&x);
+        }
+        let times = vec![t; input.len() / (SIDE * SIDE * 3)];
+        let clean: Vec<f32> = network
+            .forward(&input, &times, &text)
+            .and_then(|o| o.flatten_all()?.to_vec1())
+            .map_err(candle_error)?;
+        let (conditional, unconditional) = clean.split_at(x.len());
+        for i in 0..x.len() {
+            let mut estimate = conditional[i];
+            if let Some(base) = unconditional.get(i) {
+                estimate = base + guidance * (estimate - base);
+            }
+            // Guided estimates overshoot; pictures do not leave [−1, 1].
+            let estimate = estimate.clamp(-1.0, 1.0);
+            x[i] += (next - t) * (x[i] - estimate) / t;
+        }
+        if let Some(stage) = stage.as_deref_mut() {
+            stage.step()?;
+        }
+    }
+    Ok(x)
+}

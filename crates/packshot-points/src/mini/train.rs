@@ -1,0 +1,183 @@
+//! Training of the first stage: picture to points.
+
+use super::examples::{Example, ExampleSource, augment, scaled_points};
+use super::flow::{join, noisy_example, sample, training_time};
+use super::inputs::{CHANNELS, PICTURE, POSITION_SCALE, Picture};
+use super::network::{PointNetwork, PointNetworkConfig};
+use super::sheet;
+use candle_core::{Device, Tensor};
+use packshot_core::{Image, NoiseKey, NoiseStream, Result, Seed, Stage};
+use packshot_geometry::metrics;
+use packshot_nn::params::Params;
+use packshot_nn::train_loop::Task;
+use packshot_nn::weights::candle_error;
+use std::collections::HashMap;
+
+/// What the first stage is trained with.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PointsTraining {
+    /// The network.
+    pub network: PointNetworkConfig,
+    /// Points of an example; points per token times a power of two.
+    pub points: usize,
+    /// Sampler steps of the held-out measures.
+    pub eval_steps: usize,
+    /// Held-out objects that are sampled for the Chamfer distance.
+    pub eval_objects: usize,
+    /// Seed of the batches.
+    pub seed: Seed,
+}
+
+impl Default for PointsTraining {
+    fn default() -> Self {
+        Self {
+            network: PointNetworkConfig::points(),
+            points: 512,
+            eval_steps: 8,
+            eval_objects: 24,
+            seed: Seed(0),
+        }
+    }
+}
+
+/// See the module.
+pub struct PointsTask<S> {
+    config: PointsTraining,
+    source: S,
+    device: Device,
+}
+
+impl<S: ExampleSource> PointsTask<S> {
+    /// A task on the examples of `source`.
+    pub fn new(config: PointsTraining, source: S, device: Device) -> Self {
+        Self { config, source, device }
+    }
+
+    fn random(&self, stage: Stage, index: u32, step: u64) -> NoiseStream {
+        NoiseStream::new(self.config.seed, NoiseKey { candidate: index, stage, step: step as u32 })
+    }
+
+    fn loss_of(
+        &self,
+        network: &PointNetwork,
+        examples: Vec<(Example, Picture, f32, NoiseStream)>,
+    ) -> Result<Tensor> {
+        let mut pictures = Vec::with_capacity(examples.len() * PICTURE * PICTURE * 3);
+        let mut noisy = Vec::with_capacity(examples.len());
+        let count = examples.len();
+        for (example, picture, t, mut random) in examples {
+            let points = scaled_points(&example, self.config.points, &mut random);
+            pictures.extend_from_slice(&picture.values);
+            noisy.push(noisy_example(
+                &points,
+                &picture,
+                t,
+                &network.config().channels,
+                network.config().points_per_token,
+                &mut random,
+            ));
+        }
+        let (batch, target) = join(noisy);
+        let loss = || -> candle_core::Result<Tensor> {
+            let pictures = Tensor::from_vec(pictures, (count, PICTURE, PICTURE, 3), &self.device)?;
+            let features = network.picture(&pictures)?;
+            let output = network.forward(&batch, &features)?;
+            let target = Tensor::from_vec(target, output.shape(), &self.device)?;
+            (output - target)?.sqr()?.mean_all()
+        };
+        loss().map_err(candle_error)
+    }
+
+    /// Samples the cloud of a held-out example from fixed noise.
+    fn sampled(&self, network: &PointNetwork, example: &Example, index: usize) -> Result<Vec<[f32; CHANNELS]>> {
+        let picture = Picture::from_srgb(&example.rgb);
+        let features = Tensor::from_slice(&picture.values, (1, PICTURE, PICTURE, 3), &self.device)
+            .and_then(|t| network.picture(&t))
+            .map_err(candle_error)?;
+        let mut random = self.random(Stage::Eval, index as u32, 1);
+        let noise =
+            (0..self.config.points).map(|_| std::array::from_fn(|_| random.normal())).collect();
+        sample(network, &features, &picture, noise, self.config.eval_steps, None)
+    }
+}
+
+impl<S: ExampleSource> Task for PointsTask<S> {
+    type Network = PointNetwork;
+
+    fn build(&self, params: &Params) -> candle_core::Result<PointNetwork> {
+        PointNetwork::new(self.config.network.clone(), params)
+    }
+
+    fn loss(&mut self, network: &PointNetwork, step: u64, batch: usize) -> Result<Tensor> {
+        let examples = (0..batch)
+            .map(|index| {
+                let mut random = self.random(Stage::Train, index as u32, step);
+                let (example, picture) = augment(self.source.draw(&mut random), &mut random);
+                let t = training_time(&mut random);
+                (example, picture, t, random)
+            })
+            .collect();
+        self.loss_of(network, examples)
+    }
+
+    fn held_out(&mut self, network: &PointNetwork) -> Result<Vec<(String, f64)>> {
+        let held_out = self.source.held_out();
+        let mut losses = Vec::new();
+        for (chunk_index, chunk) in held_out.chunks(16).enumerate() {
+            let examples = chunk
+                .iter()
+                .enumerate()
+                .map(|(i, example)| {
+                    let random = self.random(Stage::Eval, (chunk_index * 16 + i) as u32, 0);
+                    let t = (i as f32 + 0.5) / chunk.len() as f32;
+                    (example.clone(), Picture::from_srgb(&example.rgb), t, random)
+                })
+                .collect();
+            let loss = self.loss_of(network, examples)?.detach();
+            losses.push(f64::from(loss.to_scalar::<f32>().map_err(candle_error)?));
+        }
+        let mut chamfer = Vec::new();
+        for (index, example) in held_out.iter().take(self.config.eval_objects).enumerate() {
+            let points = self.sampled(network, example, index)?;
+            let positions: Vec<[f32; 3]> =
+                points.iter().map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE)).collect();
+            let mut random = self.random(Stage::Eval, index as u32, 2);
+            let truth: Vec<[f32; 3]> = scaled_points(example, self.config.points, &mut random)
+                .iter()
+                .map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE))
+                .collect();
+            chamfer.push(relative_distance(&positions, &truth));
+        }
+        Ok(vec![("loss".to_owned(), mean(&losses)), ("mean_distance".to_owned(), mean(&chamfer))])
+    }
+
+    fn sample_sheet(&mut self, network: &PointNetwork) -> Result<Option<Image>> {
+        let mut cells = Vec::new();
+        for (index, example) in self.source.held_out().iter().take(self.config.eval_objects).enumerate() {
+            let points = self.sampled(network, example, index)?;
+            cells.extend(sheet::row(&example.rgb, &points, example));
+        }
+        Ok(sheet::sheet(cells))
+    }
+
+    fn metadata(&self) -> Result<HashMap<String, String>> {
+        super::metadata("points", &self.config.network)
+    }
+}
+
+/// Mean nearest distance, both ways averaged, as a share of the true cloud's longest side.
+pub(super) fn relative_distance(points: &[[f32; 3]], truth: &[[f32; 3]]) -> f64 {
+    let side = (0..3)
+        .map(|c| {
+            let (low, high) = truth
+                .iter()
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), p| (l.min(p[c]), h.max(p[c])));
+            high - low
+        })
+        .fold(0.0f32, f32::max);
+    f64::from(metrics::mean_nearest_distance(points, truth)) / f64::from(side.max(1e-9))
+}
+
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

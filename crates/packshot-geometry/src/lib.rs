@@ -8,6 +8,7 @@ mod camera;
 mod cloud;
 pub mod framing;
 mod mesh;
+pub mod sampling;
 mod shading;
 mod simd;
 mod surface;

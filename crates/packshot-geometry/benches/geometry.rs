@@ -1,0 +1,94 @@
+//! Kernels that data building and evaluation spend their time in.
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use nalgebra::{Point3, Vector3};
+use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
+use packshot_geometry::sampling::farthest_point_sample;
+use packshot_geometry::{Bvh, Camera, Mesh, look_at};
+
+fn main() {
+    divan::main();
+}
+
+/// A sphere with bumps: `rings` rings of 2 · `rings` quads.
+fn bumpy_sphere(rings: usize) -> Mesh {
+    let columns = 2 * rings;
+    let mut mesh = Mesh::default();
+    for ring in 0..=rings {
+        for column in 0..columns {
+            let theta = std::f32::consts::PI * ring as f32 / rings as f32;
+            let phi = std::f32::consts::TAU * column as f32 / columns as f32;
+            let radius = 0.5 + 0.05 * (11.0 * theta).sin() * theta.sin() * (9.0 * phi).cos();
+            mesh.positions.push([
+                radius * theta.sin() * phi.cos(),
+                radius * theta.sin() * phi.sin(),
+                radius * theta.cos(),
+            ]);
+        }
+    }
+    let index = |ring: usize, column: usize| (ring * columns + column % columns) as u32;
+    for ring in 0..rings {
+        for column in 0..columns {
+            let [a, b] = [index(ring, column), index(ring, column + 1)];
+            let [c, d] = [index(ring + 1, column), index(ring + 1, column + 1)];
+            mesh.triangles.extend([[a, c, d], [a, d, b]]);
+        }
+    }
+    mesh
+}
+
+fn surface(count: usize) -> Vec<[f32; 3]> {
+    let mesh = bumpy_sphere(61);
+    let key = NoiseKey {
+        candidate: 0,
+        stage: Stage::Eval,
+        step: 0,
+    };
+    mesh.sample_surface(count, &mut NoiseStream::new(Seed(1), key))
+        .into_iter()
+        .filter_map(|place| mesh.position_at(place).map(Into::into))
+        .collect()
+}
+
+fn in_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a thread pool")
+        .install(work)
+}
+
+#[divan::bench(args = [1, 2], sample_count = 10)]
+fn farthest_4096_of_200_000(bencher: Bencher, threads: usize) {
+    let points = surface(200_000);
+    in_threads(threads, || {
+        bencher.bench_local(|| farthest_point_sample(black_box(&points), 4096, 0));
+    });
+}
+
+#[divan::bench(sample_count = 10)]
+fn bvh_build_15k_triangles(bencher: Bencher) {
+    let mesh = bumpy_sphere(61);
+    bencher.bench_local(|| Bvh::new(black_box(&mesh)));
+}
+
+/// Rays of a 512 × 512 view, one thread.
+#[divan::bench(args = [15_000, 150_000], sample_count = 10)]
+fn bvh_coherent_rays(bencher: Bencher, triangles: usize) {
+    let bvh = Bvh::new(&bumpy_sphere(((triangles / 4) as f32).sqrt() as usize));
+    let pose = look_at(Point3::new(0.9, -1.4, 0.7), Point3::origin(), Vector3::z());
+    let camera = Camera::perspective(pose, 0.6, 512, 512);
+    bencher
+        .counter(ItemsCount::new(512usize * 512))
+        .bench_local(|| {
+            let mut hits = 0;
+            for y in 0..512 {
+                for x in 0..512 {
+                    let ray = camera.ray(x as f32 + 0.5, y as f32 + 0.5);
+                    hits += usize::from(bvh.nearest_hit(&ray, 0.0..f32::INFINITY).is_some());
+                }
+            }
+            hits
+        });
+}

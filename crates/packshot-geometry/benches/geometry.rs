@@ -51,20 +51,14 @@ fn surface(count: usize) -> Vec<[f32; 3]> {
         .collect()
 }
 
-fn in_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("a thread pool")
-        .install(work)
-}
-
 #[divan::bench(args = [1, 2], sample_count = 10)]
 fn farthest_4096_of_200_000(bencher: Bencher, threads: usize) {
     let points = surface(200_000);
-    in_threads(threads, || {
-        bencher.bench_local(|| farthest_point_sample(black_box(&points), 4096, 0));
-    });
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a thread pool");
+    bencher.bench_local(|| pool.install(|| farthest_point_sample(black_box(&points), 4096, 0)));
 }
 
 #[divan::bench(sample_count = 10)]

@@ -3,10 +3,12 @@
 
 pub mod device;
 pub mod flop;
+mod kernels;
 pub mod layers;
 pub mod ops;
 pub mod optim;
 pub mod params;
+pub mod peak;
 pub mod train_loop;
 pub mod training;
 pub mod weights;

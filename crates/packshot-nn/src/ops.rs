@@ -7,6 +7,7 @@
 //! Shapes: `B` batch, `T` tokens, `W` width (channels), channels last everywhere.
 
 pub mod composed;
+mod fused;
 
 use candle_core::{Result, Tensor};
 
@@ -28,6 +29,9 @@ pub enum QkvLayout {
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let (n, k) = weight.dims2()?;
     flop::add_matmul(1, x.elem_count() / k.max(1), n, k);
+    if fused::takes(x) {
+        return fused::linear(x, weight, bias);
+    }
     composed::linear(x, weight, bias)
 }
 
@@ -176,3 +180,6 @@ fn check_heads(channels: usize, parts: usize, heads: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,9 @@ pub fn gated_residual(x: &Tensor, y: &Tensor, gate: &Tensor) -> Result<Tensor> {
 /// Softmax over the last dimension. The maximum is subtracted as a constant: the result does not
 /// depend on it, so its gradient is zero.
 fn softmax(x: &Tensor) -> Result<Tensor> {
-    let e = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?.exp()?;
+    let e = x
+        .broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?
+        .exp()?;
     e.broadcast_div(&e.sum_keepdim(D::Minus1)?)
 }
 
@@ -130,8 +132,14 @@ pub fn self_attention(
     let d = w3 / (3 * heads);
     let part = |i: usize| -> Result<Tensor> {
         match layout {
-            QkvLayout::HeadMajor => qkv.reshape((b, t, heads, 3, d))?.narrow(3, i, 1)?.squeeze(3),
-            QkvLayout::QkvMajor => qkv.reshape((b, t, 3, heads, d))?.narrow(2, i, 1)?.squeeze(2),
+            QkvLayout::HeadMajor => qkv
+                .reshape((b, t, heads, 3, d))?
+                .narrow(3, i, 1)?
+                .squeeze(3),
+            QkvLayout::QkvMajor => qkv
+                .reshape((b, t, 3, heads, d))?
+                .narrow(2, i, 1)?
+                .squeeze(2),
         }?
         .transpose(1, 2)
     };

@@ -1,0 +1,77 @@
+//! Prints the speed of the hot kernels beside the machine's own limit, as a Markdown table.
+//!
+//! `cargo run --release -p packshot-nn --example kernel_speed`
+
+#![allow(clippy::print_stdout, reason = "printing a table is what this program does")]
+
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Result, Tensor, Var};
+use packshot_nn::{flop, ops, peak};
+
+/// A case: what runs, and whether its backward pass runs too.
+type Case<'a> = (&'a str, Box<dyn Fn() -> Result<()> + Send + Sync>);
+
+fn normal(shape: &[usize]) -> Result<Tensor> {
+    Tensor::randn(0f32, 1.0, shape, &Device::Cpu)
+}
+
+fn variable(shape: &[usize]) -> Result<Var> {
+    Var::from_tensor(&normal(shape)?)
+}
+
+/// Best GFLOP/s of runs over a third of a second.
+fn speed(run: &(dyn Fn() -> Result<()> + Send + Sync)) -> Result<f64> {
+    run()?;
+    let end = Instant::now() + Duration::from_millis(350);
+    let mut best = 0.0f64;
+    while Instant::now() < end {
+        let (work, start) = (flop::total(), Instant::now());
+        run()?;
+        best = best.max((flop::total() - work) as f64 / start.elapsed().as_secs_f64() / 1e9);
+    }
+    Ok(best)
+}
+
+fn linear(m: usize, n: usize, k: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w, b) = (normal(&[m, k])?, normal(&[n, k])?, normal(&[n])?);
+    Ok(Box::new(move || ops::linear(&x, &w, Some(&b)).map(drop)))
+}
+
+fn linear_training(m: usize, n: usize, k: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w, b) = (variable(&[m, k])?, variable(&[n, k])?, variable(&[n])?);
+    Ok(Box::new(move || ops::linear(&x, &w, Some(&b))?.backward().map(drop)))
+}
+
+fn main() -> Result<()> {
+    let cases: Vec<Case<'_>> = vec![
+        ("linear 64×768×192", linear(64, 768, 192)?),
+        ("linear 320×768×192", linear(320, 768, 192)?),
+        ("linear 320×192×768", linear(320, 192, 768)?),
+        ("linear 1088×1536×512", linear(1088, 1536, 512)?),
+        ("linear 5120×576×192", linear(5120, 576, 192)?),
+        ("linear 5120×768×192", linear(5120, 768, 192)?),
+        ("linear 5120×192×768", linear(5120, 192, 768)?),
+        ("linear 4096×1024×1024", linear(4096, 1024, 1024)?),
+        ("linear 5120×768×192, forward and backward", linear_training(5120, 768, 192)?),
+        ("linear 5120×192×768, forward and backward", linear_training(5120, 192, 768)?),
+        ("linear 4096×1024×1024, forward and backward", linear_training(4096, 1024, 1024)?),
+    ];
+    println!("| kernel | 1 thread: GFLOP/s | of peak | 2 threads: GFLOP/s | of peak |");
+    println!("|---|---|---|---|---|");
+    let pools: Vec<_> = [1, 2]
+        .into_iter()
+        .filter_map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().ok())
+        .collect();
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    for (name, run) in cases.iter().filter(|(name, _)| name.contains(&filter)) {
+        let mut row = format!("| {name} |");
+        for pool in &pools {
+            let peak = peak::fma_peak_gflops(pool.current_num_threads());
+            let speed = pool.install(|| speed(run.as_ref()))?;
+            row += &format!(" {speed:.0} | {:.0} % of {peak:.0} |", 100.0 * speed / peak);
+        }
+        println!("{row}");
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! One vector type per instruction set behind one trait.
+//!
+//! Every method is inlined into a function that enables the instruction set
+//! (see [`multiversion`]); called elsewhere on x86 it would still be right, but slow.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// A vector of `LANES` 32-bit floats.
+///
+/// # Safety
+/// All methods need the instruction set of the implementing type, and pointers must be valid for
+/// the lanes that they touch (any alignment).
+pub(crate) trait Simd: Copy {
+    /// Number of floats.
+    const LANES: usize;
+    /// Rows of the largest matrix-product tile whose sums fit the registers.
+    const TILE_ROWS: usize;
+    /// Vectors across that tile.
+    const TILE_VECTORS: usize;
+
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    /// The first `n` ≤ `LANES` floats, zero in the others.
+    unsafe fn load_partial(from: *const f32, n: usize) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// Writes the first `n` ≤ `LANES` floats.
+    unsafe fn store_partial(self, to: *mut f32, n: usize);
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
+    /// `self · a + b`, rounded once where the instruction set can.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    unsafe fn max(self, other: Self) -> Self;
+    unsafe fn min(self, other: Self) -> Self;
+    unsafe fn abs(self) -> Self;
+    /// `self` with the signs of `sign`.
+    unsafe fn copysign(self, sign: Self) -> Self;
+    /// To the nearest whole number.
+    unsafe fn round(self) -> Self;
+    /// `self · 2^n` for whole `n` in -126..=127.
+    unsafe fn mul_pow2(self, n: Self) -> Self;
+    /// Turns eight rows of eight floats: `to[p·step + i] = rows[i][p]`.
+    #[inline(always)]
+    unsafe fn transpose8(rows: &[*const f32; 8], to: *mut f32, step: usize) {
+        // SAFETY: the caller vouches for 8 floats a row and 8 rows of room.
+        unsafe {
+            for p in 0..8 {
+                for (i, row) in rows.iter().enumerate() {
+                    *to.add(p * step + i) = *row.add(p);
+                }
+            }
+        }
+    }
+
+    /// The sum of all lanes, always added in the same order.
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: no implementation has more than 16 lanes.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0]
+    }
+}
+
+/// Plain Rust, eight lanes: what compilers turn into two SSE or NEON registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable([f32; 8]);
+
+impl Portable {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        Self(self.0.map(f))
+    }
+}
+
+impl Simd for Portable {
+    const LANES: usize = 8;
+    const TILE_ROWS: usize = 4;
+    const TILE_VECTORS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 8])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for eight floats.
+        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn load_partial(from: *const f32, n: usize) -> Self {
+        let mut lanes = [0.0; 8];
+        // SAFETY: the caller vouches for `n` ≤ 8 floats.
+        unsafe { std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n) };
+        Self(lanes)
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for eight floats.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) };
+    }
+    #[inline(always)]
+    unsafe fn store_partial(self, to: *mut f32, n: usize) {
+        // SAFETY: the caller vouches for `n` ≤ 8 floats.
+        unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, n) };
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn fma(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+    #[inline(always)]
+    unsafe fn copysign(self, sign: Self) -> Self {
+        self.zip(sign, f32::copysign)
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        // Adding 1.5·2²³ pushes the fraction out of the significand; exact for |x| < 2²².
+        self.map(|x| (x + 12_582_912.0) - 12_582_912.0)
+    }
+    #[inline(always)]
+    unsafe fn mul_pow2(self, n: Self) -> Self {
+        self.zip(n, |x, n| {
+            x * f32::from_bits(((n as i32 + 127) as u32) << 23)
+        })
+    }
+}
+
+/// Compiles a function that is generic over [`Simd`] for every instruction set and chooses by a
+/// [`packshot_core::CpuLevel`], which becomes the first parameter.
+///
+/// The generic function is unsafe and may use its vectors freely; whatever else it needs, its
+/// caller must have checked.
+macro_rules! multiversion {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? = $generic:ident;) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments, reason = "a kernel takes its slices and sizes one by one")]
+        $visibility unsafe fn $name(level: packshot_core::CpuLevel, $($argument: $kind),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+                #[allow(clippy::too_many_arguments, reason = "as above")]
+                unsafe fn avx512($($argument: $kind),*) $(-> $result)? {
+                    // SAFETY: this function has the features; the rest is the caller's.
+                    unsafe { $generic::<$crate::kernels::simd::Avx512>($($argument),*) }
+                }
+                #[target_feature(enable = "avx2,fma")]
+                #[allow(clippy::too_many_arguments, reason = "as above")]
+                unsafe fn avx2($($argument: $kind),*) $(-> $result)? {
+                    // SAFETY: this function has the features; the rest is the caller's.
+                    unsafe { $generic::<$crate::kernels::simd::Avx2>($($argument),*) }
+                }
+                match level {
+                    // SAFETY: a level is only chosen where the machine has it.
+                    packshot_core::CpuLevel::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    packshot_core::CpuLevel::Avx2 => return unsafe { avx2($($argument),*) },
+                    packshot_core::CpuLevel::Portable => {}
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = level;
+            // SAFETY: plain Rust needs no feature; the rest is the caller's.
+            unsafe { $generic::<$crate::kernels::simd::Portable>($($argument),*) }
+        }
+    };
+}
+pub(crate) use multiversion;

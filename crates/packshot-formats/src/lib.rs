@@ -1,19 +1,35 @@
-//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, PNG, JPEG and WebP in, PNG and
-//! JPEG out, and folders that never stand half-written under their final name.
+//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, PNG, JPEG and WebP in and out,
+//! and files and folders that never stand half-written under their final name.
 //!
 //! Everything in memory is in Packshot's world space (right-handed, +Z up, front −Y, metres) and
 //! in 8-bit sRGB; each file format converts at its edge.
 //!
 //! Files are foreign: every reader here takes any bytes, never panics, and asks for no more
-//! memory than a small multiple of the file's size.
+//! memory than a small multiple of the file's size. `read_…` takes a path, `decode_…` bytes;
+//! `write_…` takes a path, `encode_…` gives bytes.
 
 mod asset;
+mod atomic;
 mod axes;
+mod flat_colours;
+mod folder;
 mod gltf_in;
+mod gltf_out;
 mod input;
-mod picture;
+mod normals;
+mod picture_in;
+mod picture_out;
+mod ply;
+mod polygon;
 mod uri;
 
-pub use asset::Asset;
-pub use gltf_in::{read_glb, read_gltf};
-pub use picture::{decode_picture, read_picture};
+pub use asset::{Asset, AssetRef};
+pub use atomic::{AtomicFile, write_file};
+pub use folder::PartialFolder;
+pub use gltf_in::{decode_gltf, read_gltf};
+pub use gltf_out::{TextureFormat, encode_glb, write_glb};
+pub use picture_in::{decode_picture, read_picture};
+pub use picture_out::{
+    JPEG_QUALITY, encode_jpeg, encode_png, encode_webp, write_picture, write_png,
+};
+pub use ply::{decode_ply, encode_ply, read_ply, write_ply};

@@ -51,7 +51,7 @@ pub fn read_gltf(path: &Path) -> Result<Asset> {
 
 /// Reads a `.glb` or self-contained `.gltf` from memory, see [`read_gltf`]; references to other
 /// files are refused.
-pub fn read_glb(bytes: &[u8]) -> Result<Asset> {
+pub fn decode_gltf(bytes: &[u8]) -> Result<Asset> {
     read(bytes, None)
 }
 

@@ -1,7 +1,7 @@
 //! Pictures of a glTF file.
 
 use super::container::{Document, missing};
-use crate::{picture, uri};
+use crate::{picture_in, uri};
 use gltf::json::texture::{Texture, WrappingMode};
 use gltf::json::validation::Checked;
 use packshot_core::{Error, Image, Result};
@@ -65,7 +65,7 @@ fn decode(document: &Document<'_>, index: usize) -> Result<Image> {
         (None, Some(uri)) => Cow::Owned(uri::fetch(uri, document.folder)?),
         (None, None) => return Err(Error::bad_input("it has neither bufferView nor uri")),
     };
-    picture::decode_texture(&bytes)
+    picture_in::decode_texture(&bytes)
 }
 
 /// How a texture is read outside 0..1, in u and v.

@@ -7,6 +7,7 @@ pub mod colour;
 mod error;
 mod image;
 mod noise;
+pub mod parity;
 mod progress;
 mod provenance;
 mod units;

@@ -1,1 +1,57 @@
-//! Product recipes and studio scenes, as text.
+//! Product recipes and studio scenes, as text, so that an installed binary needs no file beside it.
+//!
+//! `README.md` beside this crate describes the format; packshot-data reads it.
+
+/// Colours and materials that recipes paint with, TOML.
+pub const PALETTE: &str = include_str!("../palette.toml");
+
+macro_rules! recipes {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../recipes/", $name, ".toml")))),*]
+    };
+}
+
+/// Product recipes: name and TOML text, sorted by name.
+pub const RECIPES: &[(&str, &str)] = recipes![
+    "armchair",
+    "bed",
+    "bottle",
+    "chair",
+    "floor_lamp",
+    "mug",
+    "sofa",
+    "stool",
+    "table",
+    "table_lamp",
+    "vase",
+];
+
+/// The text of the recipe `name`.
+pub fn recipe(name: &str) -> Option<&'static str> {
+    RECIPES
+        .binary_search_by(|(known, _)| known.cmp(&name))
+        .ok()
+        .map(|k| RECIPES[k].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_built_in_under_its_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let known: Vec<String> = RECIPES
+            .iter()
+            .map(|(name, _)| format!("{name}.toml"))
+            .collect();
+        assert_eq!(files, known);
+        assert!(recipe(RECIPES[0].0).is_some());
+        assert!(recipe("no such thing").is_none());
+    }
+}

@@ -19,6 +19,14 @@ pub const LIGHT_IN_CAMERA: [f32; 3] = [-0.45, 0.75, 0.55];
 /// Linear light of a face that looks away from the light; the rest goes with the cosine.
 pub const AMBIENT: f32 = 0.35;
 
+/// Linear light that falls on a surface of unit normal `normal_in_camera` from the one fixed light:
+/// [`AMBIENT`] plus the cosine's share of the rest. Times the linear base colour it gives the
+/// linear colour seen.
+pub fn light_on(normal_in_camera: Vector3<f32>) -> f32 {
+    let light = Vector3::from(LIGHT_IN_CAMERA).normalize();
+    AMBIENT + (1.0 - AMBIENT) * normal_in_camera.dot(&light).max(0.0)
+}
+
 /// Maps world space to the frame: x right, y up, z to the viewer, the frame spanning
 /// [−0.5, 0.5] in x and y, with the same scale for z.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,14 +3,22 @@
 //! World space is right-handed, +Z up, front −Y, in metres. Files convert at the edge.
 
 mod bounds;
+mod boxes;
 mod bvh;
 mod camera;
 mod cloud;
+mod contact_sheet;
+pub mod flatness;
 pub mod framing;
+mod glyphs;
 mod mesh;
+pub mod metrics;
+pub mod nearest;
+pub mod normals;
 pub mod sampling;
 mod shading;
 mod simd;
+pub mod splat;
 mod surface;
 #[cfg(test)]
 mod testing;
@@ -20,5 +28,7 @@ pub use bounds::Bounds;
 pub use bvh::{Bvh, Hit};
 pub use camera::{Camera, Projected, Projection, Ray, look_at};
 pub use cloud::PointCloud;
+pub use contact_sheet::contact_sheet;
+pub use glyphs::{points_as_discs, points_as_spheres};
 pub use mesh::{AlphaMode, Material, Mesh, Texture, Wrap};
 pub use surface::SurfacePoint;

@@ -8,6 +8,8 @@
 //! with its box and the largest running minimum in it. A new sample skips every bucket whose box
 //! is so far away that none of its minima can fall, with a margin for the rounding of the formula.
 
+use crate::Bounds;
+use crate::boxes::{Boxes, longest_axis};
 use crate::simd::F32x4;
 
 /// Most points of a bucket: between the cost of looking at buckets and of points beside the goal.
@@ -64,21 +66,16 @@ struct Quad {
     minimum: F32x4,
 }
 
-/// Boxes of four buckets side by side.
-struct Boxes {
-    low: [F32x4; 3],
-    high: [F32x4; 3],
-    /// [`MARGIN`] times the largest ‖p‖², plus [`TINY`].
-    slack: F32x4,
-}
-
 struct Buckets {
     quads: Vec<Quad>,
     /// Original index of each lane of `quads`.
     indices: Vec<[u32; 4]>,
     /// First quad of each bucket, and the end of the last.
     starts: Vec<usize>,
+    /// Boxes of four buckets side by side.
     boxes: Vec<Boxes>,
+    /// [`MARGIN`] times the largest ‖p‖² of each bucket, plus [`TINY`].
+    slack: Vec<[f32; 4]>,
     /// Largest running minimum of each bucket.
     farthest: Vec<[f32; 4]>,
 }
@@ -88,12 +85,14 @@ impl Buckets {
         let mut order: Vec<u32> = (0..points.len() as u32).collect();
         let mut counts = Vec::with_capacity(2 * points.len() / BUCKET + 1);
         split(points, &mut order, &mut counts);
+        let groups = counts.len().div_ceil(4);
         let mut this = Self {
             quads: Vec::with_capacity(points.len() / 4 + counts.len()),
             indices: Vec::with_capacity(points.len() / 4 + counts.len()),
             starts: Vec::with_capacity(counts.len() + 1),
-            boxes: Vec::with_capacity(counts.len() / 4 + 1),
-            farthest: vec![[f32::NEG_INFINITY; 4]; counts.len().div_ceil(4)],
+            boxes: Vec::with_capacity(groups),
+            slack: vec![[TINY; 4]; groups],
+            farthest: vec![[f32::NEG_INFINITY; 4]; groups],
         };
         let mut rest = order.as_mut_slice();
         let mut bounds = Vec::with_capacity(counts.len());
@@ -102,50 +101,49 @@ impl Buckets {
             rest = behind;
             // The first of equal minima is then the first lane that has it.
             members.sort_unstable();
-            bounds.push(this.push(points, members));
-            if bounds.last().is_some_and(|b| b.is_some()) {
-                this.farthest[bucket / 4][bucket % 4] = f32::INFINITY;
+            let (group, lane) = (bucket / 4, bucket % 4);
+            let taking_part = members
+                .iter()
+                .map(|&i| points[i as usize])
+                .filter(|&p| takes_part(p));
+            for point in taking_part.clone() {
+                this.farthest[group][lane] = f32::INFINITY;
+                this.slack[group][lane] = this.slack[group][lane].max(MARGIN * norm2(point) + TINY);
             }
+            bounds.push(Bounds::of(taking_part));
+            this.push(points, members);
         }
         this.starts.push(this.quads.len());
         this.boxes = bounds.chunks(4).map(Boxes::new).collect();
         this
     }
 
-    /// Appends a bucket and returns the box of its points that take part, with their largest ‖p‖².
-    fn push(&mut self, points: &[[f32; 3]], members: &[u32]) -> Option<([[f32; 3]; 2], f32)> {
+    /// Appends a bucket's points.
+    fn push(&mut self, points: &[[f32; 3]], members: &[u32]) {
         self.starts.push(self.quads.len());
-        let mut bounds = None;
         for chunk in members.chunks(4) {
-            let mut lanes = [[0.0f32; 4]; 3];
+            let mut position = [[0.0f32; 4]; 3];
             let mut norms = [0.0f32; 4];
             let mut minima = [f32::NEG_INFINITY; 4];
             let mut indices = [u32::MAX; 4];
             for (lane, &index) in chunk.iter().enumerate() {
                 indices[lane] = index;
-                let p = points[index as usize];
-                if !takes_part(p) {
-                    continue;
+                let point = points[index as usize];
+                if takes_part(point) {
+                    for axis in 0..3 {
+                        position[axis][lane] = point[axis];
+                    }
+                    norms[lane] = norm2(point);
+                    minima[lane] = f32::INFINITY;
                 }
-                let ([low, high], largest) =
-                    bounds.get_or_insert(([[f32::INFINITY; 3], [f32::NEG_INFINITY; 3]], 0.0f32));
-                for axis in 0..3 {
-                    lanes[axis][lane] = p[axis];
-                    low[axis] = low[axis].min(p[axis]);
-                    high[axis] = high[axis].max(p[axis]);
-                }
-                norms[lane] = norm2(p);
-                *largest = largest.max(norms[lane]);
-                minima[lane] = f32::INFINITY;
             }
             self.quads.push(Quad {
-                position: lanes.map(F32x4::from),
+                position: position.map(F32x4::from),
                 norm2: norms.into(),
                 minimum: minima.into(),
             });
             self.indices.push(indices);
         }
-        bounds
     }
 
     /// Takes a new sample into account.
@@ -158,7 +156,8 @@ impl Buckets {
         let slack = F32x4::splat(MARGIN * sample_norm2);
         let q_norm2 = F32x4::splat(sample_norm2);
         for (group, boxes) in self.boxes.iter().enumerate() {
-            let limit = F32x4::from(self.farthest[group]).add(boxes.slack.add(slack));
+            let slack = F32x4::from(self.slack[group]).add(slack);
+            let limit = F32x4::from(self.farthest[group]).add(slack);
             let mut near = boxes.distance2(&q).lt(limit);
             while near != 0 {
                 let lane = near.trailing_zeros() as usize;
@@ -210,42 +209,6 @@ fn largest(lanes: [f32; 4]) -> f32 {
     lanes[0].max(lanes[1]).max(lanes[2].max(lanes[3]))
 }
 
-impl Boxes {
-    fn new(bounds: &[Option<([[f32; 3]; 2], f32)>]) -> Self {
-        let mut low = [[0.0f32; 4]; 3];
-        let mut high = [[0.0f32; 4]; 3];
-        let mut slack = [0.0f32; 4];
-        for (lane, bounds) in bounds.iter().enumerate() {
-            if let Some(([least, greatest], norm2)) = bounds {
-                for axis in 0..3 {
-                    low[axis][lane] = least[axis];
-                    high[axis][lane] = greatest[axis];
-                }
-                slack[lane] = MARGIN * norm2 + TINY;
-            }
-        }
-        Self {
-            low: low.map(F32x4::from),
-            high: high.map(F32x4::from),
-            slack: slack.into(),
-        }
-    }
-
-    /// Squared distances from a point to the boxes.
-    #[inline(always)]
-    fn distance2(&self, q: &[F32x4; 3]) -> F32x4 {
-        let zero = F32x4::splat(0.0);
-        let [x, y, z] = [0, 1, 2].map(|axis| {
-            let outside = self.low[axis]
-                .sub(q[axis])
-                .max(q[axis].sub(self.high[axis]))
-                .max(zero);
-            outside.mul(outside)
-        });
-        x.add(y).add(z)
-    }
-}
-
 /// Orders `order` into buckets by halving along the longest axis; appends their sizes to `counts`.
 fn split(points: &[[f32; 3]], order: &mut [u32], counts: &mut Vec<usize>) {
     let count = order.len();
@@ -261,8 +224,7 @@ fn split(points: &[[f32; 3]], order: &mut [u32], counts: &mut Vec<usize>) {
             high[axis] = high[axis].max(v);
         }
     }
-    let length = |axis: usize| high[axis] - low[axis];
-    let axis = (0..3).fold(0, |a, b| if length(b) > length(a) { b } else { a });
+    let axis = longest_axis(low, high);
     order.select_nth_unstable_by(count / 2, |&a, &b| {
         points[a as usize][axis].total_cmp(&points[b as usize][axis])
     });
@@ -283,7 +245,7 @@ fn split(points: &[[f32; 3]], order: &mut [u32], counts: &mut Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::noise;
+    use crate::testing::{indices, noise, triples};
     use proptest::prelude::*;
 
     /// The definition, straight.
@@ -309,23 +271,6 @@ mod tests {
             chosen.push(first);
         }
         chosen
-    }
-
-    /// Little-endian f32 triples.
-    fn triples(bytes: &[u8]) -> Vec<[f32; 3]> {
-        let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        bytes
-            .chunks_exact(12)
-            .map(|t| [value(t), value(&t[4..]), value(&t[8..])])
-            .collect()
-    }
-
-    /// Little-endian u16.
-    fn indices(bytes: &[u8]) -> Vec<usize> {
-        bytes
-            .chunks_exact(2)
-            .map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))
-            .collect()
     }
 
     #[test]

@@ -54,3 +54,20 @@ pub(crate) fn bumpy_sphere(rings: usize) -> Mesh {
     }
     mesh
 }
+
+/// Little-endian f32 triples.
+pub(crate) fn triples(bytes: &[u8]) -> Vec<[f32; 3]> {
+    let value = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    bytes
+        .chunks_exact(12)
+        .map(|t| [value(t), value(&t[4..]), value(&t[8..])])
+        .collect()
+}
+
+/// Little-endian u16.
+pub(crate) fn indices(bytes: &[u8]) -> Vec<usize> {
+    bytes
+        .chunks_exact(2)
+        .map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])))
+        .collect()
+}

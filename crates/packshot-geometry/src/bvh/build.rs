@@ -3,6 +3,7 @@
 //! node.
 
 use super::{Block, Child, Node};
+use crate::boxes::longest_axis;
 use crate::simd::F32x4;
 
 /// Triangles that a leaf's block tests at once.
@@ -142,7 +143,7 @@ fn split(primitives: &mut [Primitive], first: usize, depth: usize) -> Tree {
         }
         _ if count <= MAX_LEAF => return leaf,
         _ => {
-            let axis = longest_axis(&centres);
+            let axis = longest_axis(centres.low, centres.high);
             let middle = count / 2;
             primitives.select_nth_unstable_by(middle, |a, b| {
                 (a.centre[axis].total_cmp(&b.centre[axis])).then(a.triangle.cmp(&b.triangle))
@@ -162,17 +163,6 @@ fn split(primitives: &mut [Primitive], first: usize, depth: usize) -> Tree {
         extent,
         children: Box::new([left, right]),
     }
-}
-
-fn longest_axis(extent: &Extent) -> usize {
-    let size: [f32; 3] = std::array::from_fn(|axis| extent.high[axis] - extent.low[axis]);
-    (0..3).fold(0, |longest, axis| {
-        if size[axis] > size[longest] {
-            axis
-        } else {
-            longest
-        }
-    })
 }
 
 /// Blocks that `count` triangles fill, which is what a leaf costs.

@@ -7,7 +7,8 @@
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Result, Tensor, Var};
-use packshot_nn::{flop, ops, peak};
+use packshot_nn::ops::{self, QkvLayout};
+use packshot_nn::{flop, peak};
 
 /// A case: what runs, and whether its backward pass runs too.
 type Case<'a> = (&'a str, Box<dyn Fn() -> Result<()> + Send + Sync>);
@@ -43,6 +44,18 @@ fn linear_training(m: usize, n: usize, k: usize) -> Result<Box<dyn Fn() -> Resul
     Ok(Box::new(move || ops::linear(&x, &w, Some(&b))?.backward().map(drop)))
 }
 
+fn attention(b: usize, t: usize, heads: usize, d: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let qkv = normal(&[b, t, 3 * heads * d])?;
+    Ok(Box::new(move || ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5)).map(drop)))
+}
+
+fn attention_training(b: usize, t: usize, heads: usize, d: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let qkv = variable(&[b, t, 3 * heads * d])?;
+    Ok(Box::new(move || {
+        ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5))?.backward().map(drop)
+    }))
+}
+
 fn main() -> Result<()> {
     let cases: Vec<Case<'_>> = vec![
         ("linear 64×768×192", linear(64, 768, 192)?),
@@ -56,6 +69,13 @@ fn main() -> Result<()> {
         ("linear 5120×768×192, forward and backward", linear_training(5120, 768, 192)?),
         ("linear 5120×192×768, forward and backward", linear_training(5120, 192, 768)?),
         ("linear 4096×1024×1024, forward and backward", linear_training(4096, 1024, 1024)?),
+        ("attention 1×320, 4 heads of 48", attention(1, 320, 4, 48)?),
+        ("attention 16×320, 4 heads of 48", attention(16, 320, 4, 48)?),
+        ("attention 1×1088, 8 heads of 64", attention(1, 1088, 8, 64)?),
+        ("attention 1×4353, 8 heads of 64", attention(1, 4353, 8, 64)?),
+        ("attention 4×1088, 8 heads of 32", attention(4, 1088, 8, 32)?),
+        ("attention 16×320, 4 heads of 48, forward and backward", attention_training(16, 320, 4, 48)?),
+        ("attention 2×1088, 8 heads of 64, forward and backward", attention_training(2, 1088, 8, 64)?),
     ];
     println!("| kernel | 1 thread: GFLOP/s | of peak | 2 threads: GFLOP/s | of peak |");
     println!("|---|---|---|---|---|");

@@ -6,8 +6,11 @@
 //! ever split over threads, and partial sums are added in a fixed order. They differ in the last
 //! bits between levels.
 
+pub(crate) mod attention;
 pub(crate) mod gemm;
+pub(crate) mod math;
 pub(crate) mod microkernel;
+pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod reduce;
 pub(crate) mod scratch;

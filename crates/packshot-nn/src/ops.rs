@@ -110,6 +110,9 @@ pub fn self_attention(
     let (b, t, w3) = qkv.dims3()?;
     check_heads(w3, 3, heads)?;
     flop::add_matmul(2 * b * heads, t, t, w3 / 3 / heads);
+    if fused::takes(qkv) {
+        return fused::self_attention(qkv, heads, layout, qk_norm_eps);
+    }
     composed::self_attention(qkv, heads, layout, qk_norm_eps)
 }
 
@@ -126,6 +129,9 @@ pub fn cross_attention(q: &Tensor, kv: &Tensor, heads: usize) -> Result<Tensor> 
         candle_core::bail!("cross attention of {:?} to {:?}", q.shape(), kv.shape());
     }
     flop::add_matmul(2 * b * heads, m, t, w / heads);
+    if fused::takes(q) && fused::takes(kv) {
+        return fused::cross_attention(q, kv, heads);
+    }
     composed::cross_attention(q, kv, heads)
 }
 

@@ -99,7 +99,7 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn transpose_v<V: Simd>(
+pub(crate) unsafe fn transpose_v<V: Simd>(
     lines: &[*const f32; MAX_LINES],
     count: usize,
     depth: usize,

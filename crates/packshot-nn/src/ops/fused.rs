@@ -3,12 +3,14 @@
 //! Each calls its kernel in `cpu_fwd` and computes gradients from kernels again in `bwd`. Without
 //! tracked inputs candle keeps no reference to inputs or operation, so inference builds no graph.
 
+mod attention;
 mod linear;
 
 use candle_core::{
     CpuStorage, DType, Device, Error, Layout, Result, Shape, Storage, StorageRef, Tensor,
 };
 
+pub(super) use attention::{cross_attention, self_attention};
 pub(super) use linear::linear;
 
 /// Whether the kernels can take a tensor.

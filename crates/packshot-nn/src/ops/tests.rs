@@ -3,10 +3,10 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
-use super::composed;
+use super::{QkvLayout, composed};
 use crate::kernels::testing::noise;
 
-type Op = dyn Fn(&[Tensor]) -> Result<Tensor>;
+type Op<'a> = dyn Fn(&[Tensor]) -> Result<Tensor> + 'a;
 
 fn inputs(shapes: &[&[usize]]) -> Vec<Tensor> {
     let tensor = |(i, shape): (usize, &&[usize])| {
@@ -43,7 +43,7 @@ fn loss(y: &Tensor) -> Tensor {
     weighted.and_then(|x| x.sum_all()).expect("a loss")
 }
 
-fn gradients(op: &Op, inputs: &[Tensor]) -> (Tensor, Vec<Tensor>) {
+fn gradients(op: &Op<'_>, inputs: &[Tensor]) -> (Tensor, Vec<Tensor>) {
     let variables: Vec<Var> =
         inputs.iter().map(|x| Var::from_tensor(x).expect("a variable")).collect();
     let tensors: Vec<Tensor> = variables.iter().map(|v| v.as_tensor().clone()).collect();
@@ -54,7 +54,7 @@ fn gradients(op: &Op, inputs: &[Tensor]) -> (Tensor, Vec<Tensor>) {
 }
 
 /// Compares `fused` with `composed`; `tolerance` is relative to the largest number of a tensor.
-fn check(name: &str, shapes: &[&[usize]], fused: &Op, composed: &Op, tolerance: f64) {
+fn check(name: &str, shapes: &[&[usize]], fused: &Op<'_>, composed: &Op<'_>, tolerance: f64) {
     let inputs = inputs(shapes);
     let doubles = as_f64(&inputs);
     let (y, grads) = gradients(fused, &inputs);
@@ -110,4 +110,49 @@ fn linear_layers() {
         &|x| composed::linear(&x[0], &x[1].t()?, None),
         2e-6,
     );
+}
+
+#[test]
+fn self_attentions() {
+    for (b, t, heads, d) in [(1, 5, 2, 8), (2, 65, 2, 48), (1, 150, 1, 16), (1, 131, 2, 10), (1, 70, 1, 64)] {
+        for layout in [QkvLayout::HeadMajor, QkvLayout::QkvMajor] {
+            for eps in [None, Some(1e-5)] {
+                check(
+                    &format!("self-attention {b} {t} {heads} {d} {layout:?} {eps:?}"),
+                    &[&[b, t, 3 * heads * d]],
+                    &|x| super::self_attention(&x[0], heads, layout, eps),
+                    &|x| composed::self_attention(&x[0], heads, layout, eps),
+                    4e-6,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn cross_attentions() {
+    for (b, m, t, heads, d) in [(2, 5, 9, 2, 16), (1, 33, 200, 2, 48), (1, 70, 3, 1, 20)] {
+        check(
+            "cross-attention",
+            &[&[b, m, heads * d], &[b, t, 2 * heads * d]],
+            &|x| super::cross_attention(&x[0], &x[1], heads),
+            &|x| composed::cross_attention(&x[0], &x[1], heads),
+            4e-6,
+        );
+    }
+}
+
+#[test]
+fn scores_far_apart_stay_finite() {
+    let qkv = inputs(&[&[1, 40, 3 * 16]]);
+    let big = (&qkv[0] * 60.0).expect("a tensor");
+    check(
+        "attention of large scores",
+        &[&[1, 40, 48]],
+        &|x| super::self_attention(&(&x[0] * 8.0)?, 1, QkvLayout::HeadMajor, None),
+        &|x| composed::self_attention(&(&x[0] * 8.0)?, 1, QkvLayout::HeadMajor, None),
+        2e-4,
+    );
+    let y = super::self_attention(&big, 1, QkvLayout::HeadMajor, None).expect("a result");
+    assert!(to_f64(&y).iter().all(|y| y.is_finite()));
 }

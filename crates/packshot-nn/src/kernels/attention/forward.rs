@@ -1,0 +1,245 @@
+//! The forward pass.
+
+use packshot_core::CpuLevel;
+
+use super::{
+    Heads, KEY_TILES, Shape, check, copy_rows, pack_panels, panels_len, scores, turn, weighted_sums,
+};
+use crate::kernels::math::exp2;
+use crate::kernels::parallel::{self, Shared};
+use crate::kernels::scratch::Scratch;
+use crate::kernels::simd::{Simd, multiversion};
+
+/// Queries of one task.
+const QUERY_CHUNK: usize = 256;
+
+/// Writes `[batch, queries, heads·d]` to `out`, and to `log_sums` (`[batch, heads, queries]`, or
+/// empty) the base-2 logarithm of each query's sum of `exp2(score·log2 e)`.
+///
+/// # Panics
+/// When rows lie outside their slices.
+pub(crate) fn forward(
+    level: CpuLevel,
+    shape: &Shape,
+    q: Heads<'_>,
+    k: Heads<'_>,
+    v: Heads<'_>,
+    out: &mut [f32],
+    log_sums: &mut [f32],
+) {
+    let Shape { batch, heads, queries, keys, d, .. } = *shape;
+    check(&q, shape, queries);
+    check(&k, shape, keys);
+    check(&v, shape, keys);
+    assert!(out.len() >= batch * queries * heads * d, "short output");
+    assert!(log_sums.is_empty() || log_sums.len() >= batch * heads * queries, "short sums");
+    if keys == 0 || d == 0 {
+        out.fill(0.0);
+        return;
+    }
+    let save = !log_sums.is_empty();
+    let (out, log_sums) = (Shared::new(out), Shared::new(log_sums));
+    let chunks = queries.div_ceil(QUERY_CHUNK);
+    parallel::for_each(batch * heads * chunks, shape.work(), |task| {
+        let (b, h, chunk) = (task / chunks / heads, task / chunks % heads, task % chunks);
+        let first = chunk * QUERY_CHUNK;
+        let task = Task {
+            shape,
+            // SAFETY: `check` found all rows of every (batch, head) inside the slices.
+            q: unsafe { q.data.as_ptr().add(q.at.start(b, h) + first * q.at.row) },
+            q_stride: q.at.row,
+            // SAFETY: as above.
+            k: unsafe { k.data.as_ptr().add(k.at.start(b, h)) },
+            k_stride: k.at.row,
+            // SAFETY: as above.
+            v: unsafe { v.data.as_ptr().add(v.at.start(b, h)) },
+            v_stride: v.at.row,
+            queries: (queries - first).min(QUERY_CHUNK),
+            // SAFETY: inside `out`, whose length was checked.
+            out: unsafe { out.get().add(((b * queries + first) * heads + h) * d) },
+            log_sums: if save {
+                // SAFETY: inside `log_sums`, whose length was checked.
+                unsafe { log_sums.get().add((b * heads + h) * queries + first) }
+            } else {
+                std::ptr::null_mut()
+            },
+        };
+        // SAFETY: the level is the machine's; every task writes its own queries of its own head.
+        unsafe { run(level, &task) };
+    });
+}
+
+/// Some queries of one head.
+struct Task<'a> {
+    shape: &'a Shape,
+    q: *const f32,
+    q_stride: usize,
+    k: *const f32,
+    k_stride: usize,
+    v: *const f32,
+    v_stride: usize,
+    queries: usize,
+    out: *mut f32,
+    log_sums: *mut f32,
+}
+
+multiversion! {
+    fn run(task: &Task<'_>) = run_v;
+}
+
+#[inline(always)]
+unsafe fn run_v<V: Simd>(x: &Task<'_>) {
+    let Shape { heads, keys, d, qk_norm_eps, .. } = *x.shape;
+    let block = V::LANES * V::TILE_VECTORS;
+    let chunk = V::TILE_ROWS * KEY_TILES;
+    let mut k_panels = Scratch::new(panels_len::<V>(keys, d));
+    let mut v_rows = Scratch::new(keys * d);
+    let mut q_rows = Scratch::new(block * d);
+    let mut q_turned = Scratch::new(block * d);
+    let mut weights = Scratch::new(chunk * block);
+    let mut sums = Scratch::new(block * d);
+    // Scores are in units of log2, so that the softmax takes the cheaper power of two.
+    let scale = x.shape.scale() * std::f32::consts::LOG2_E;
+    // SAFETY: the caller's contract; scratch buffers have the sizes used here.
+    unsafe {
+        if qk_norm_eps.is_some() {
+            let mut k_rows = Scratch::new(keys * d);
+            let k_rows = k_rows.as_mut_ptr();
+            copy_rows::<V>((x.k, x.k_stride), keys, d, qk_norm_eps, 1.0, (k_rows, d));
+            pack_panels::<V>((k_rows, d), keys, d, k_panels.as_mut_ptr());
+        } else {
+            pack_panels::<V>((x.k, x.k_stride), keys, d, k_panels.as_mut_ptr());
+        }
+        copy_rows::<V>((x.v, x.v_stride), keys, d, None, 1.0, (v_rows.as_mut_ptr(), d));
+        for first in (0..x.queries).step_by(block) {
+            let count = (x.queries - first).min(block);
+            let from = (x.q.add(first * x.q_stride), x.q_stride);
+            copy_rows::<V>(from, count, d, qk_norm_eps, scale, (q_rows.as_mut_ptr(), d));
+            turn::<V>((q_rows.as_ptr(), d), count, d, q_turned.as_mut_ptr(), block);
+            sums.as_mut_slice().fill(0.0);
+            let mut state = Softmax::<V>::new();
+            for key in (0..keys).step_by(chunk) {
+                let n = (keys - key).min(chunk);
+                let b = (q_turned.as_ptr(), block);
+                scores::<V>(k_panels.as_ptr(), (key, n), d, b, weights.as_mut_ptr());
+                state.update(weights.as_mut_ptr(), n, sums.as_mut_ptr(), d);
+                let a = v_rows.as_ptr().add(key * d);
+                weighted_sums::<V>(a, d, n, (weights.as_ptr(), block), sums.as_mut_ptr());
+            }
+            let log_sums = if x.log_sums.is_null() {
+                None
+            } else {
+                Some(std::slice::from_raw_parts_mut(x.log_sums.add(first), count))
+            };
+            state.finish(sums.as_mut_ptr(), d, log_sums);
+            turn_out::<V>(&sums, d, count, x.out.add(first * heads * d), heads * d);
+        }
+    }
+}
+
+/// `to[q·stride + i] = from[i][q]`: rows of queries from a transposed block.
+///
+/// # Safety
+/// Needs the instruction set; `to` has `count` rows of `d`.
+#[inline(always)]
+unsafe fn turn_out<V: Simd>(from: &Scratch, d: usize, count: usize, to: *mut f32, stride: usize) {
+    let block = V::LANES * V::TILE_VECTORS;
+    // SAFETY: the caller's contract. Only whole groups of 8 channels go through `turn`, whose
+    // padding would write beyond the head.
+    unsafe {
+        let from = from.as_ptr();
+        for i in (0..d).step_by(8) {
+            if i + 8 <= d {
+                let rows = std::array::from_fn(|r| from.add((i + r.min(7)) * block));
+                crate::kernels::pack::transpose_v::<V>(&rows, 8, count, to.add(i), stride);
+            } else {
+                for i in i..d {
+                    for q in 0..count {
+                        *to.add(q * stride + i) = *from.add(i * block + q);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The running softmax of a block of queries.
+struct Softmax<V> {
+    max: [V; MAX_VECTORS],
+    sum: [V; MAX_VECTORS],
+}
+
+/// No instruction set has wider tiles.
+const MAX_VECTORS: usize = 2;
+
+impl<V: Simd> Softmax<V> {
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: the caller has the instruction set. Scores are far above the first maximum, and
+        // `exp2` of the difference is a harmless tiny number.
+        unsafe {
+            Self {
+                max: [V::splat(f32::MIN); MAX_VECTORS],
+                sum: [V::splat(0.0); MAX_VECTORS],
+            }
+        }
+    }
+
+    /// Turns `n` rows of scores into weights relative to the new maximum, and rescales the sums.
+    #[inline(always)]
+    unsafe fn update(&mut self, scores: *mut f32, n: usize, sums: *mut f32, d: usize) {
+        let block = V::LANES * V::TILE_VECTORS;
+        // SAFETY: the caller's contract.
+        unsafe {
+            for j in 0..V::TILE_VECTORS {
+                let scores = scores.add(j * V::LANES);
+                // Four maxima and sums in flight hide the latency; their order is fixed.
+                let mut max = [self.max[j]; 4];
+                for t in 0..n {
+                    max[t % 4] = max[t % 4].max(V::load(scores.add(t * block)));
+                }
+                let max = max[0].max(max[1]).max(max[2].max(max[3]));
+                let factor = exp2(self.max[j].sub(max));
+                self.max[j] = max;
+                let mut sum = [V::splat(0.0); 4];
+                for t in 0..n {
+                    let at = scores.add(t * block);
+                    let weight = exp2(V::load(at).sub(max));
+                    weight.store(at);
+                    sum[t % 4] = sum[t % 4].add(weight);
+                }
+                let sum = sum[0].add(sum[1]).add(sum[2].add(sum[3]));
+                self.sum[j] = self.sum[j].fma(factor, sum);
+                for i in 0..d {
+                    let at = sums.add(i * block + j * V::LANES);
+                    V::load(at).mul(factor).store(at);
+                }
+            }
+        }
+    }
+
+    /// Divides the sums, and gives `max + log2(sum)` of the first queries.
+    #[inline(always)]
+    unsafe fn finish(&self, sums: *mut f32, d: usize, log_sums: Option<&mut [f32]>) {
+        let block = V::LANES * V::TILE_VECTORS;
+        // SAFETY: the caller's contract.
+        unsafe {
+            let mut max = [0.0f32; MAX_VECTORS * 16];
+            let mut sum = [1.0f32; MAX_VECTORS * 16];
+            for j in 0..V::TILE_VECTORS {
+                let factor = V::splat(1.0).div(self.sum[j]);
+                for i in 0..d {
+                    let at = sums.add(i * block + j * V::LANES);
+                    V::load(at).mul(factor).store(at);
+                }
+                self.max[j].store(max.as_mut_ptr().add(j * V::LANES));
+                self.sum[j].store(sum.as_mut_ptr().add(j * V::LANES));
+            }
+            if let Some(out) = log_sums {
+                for ((out, max), sum) in out.iter_mut().zip(max).zip(sum) {
+                    *out = max + sum.log2();
+                }
+            }
+        }
+    }
+}

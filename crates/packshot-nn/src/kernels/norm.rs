@@ -1,0 +1,116 @@
+//! Layer normalisation of single rows.
+
+use super::simd::Simd;
+
+/// Mean and 1/√(variance + eps) of a row, in two passes.
+///
+/// # Safety
+/// Needs the instruction set; the row is readable.
+#[inline(always)]
+pub(crate) unsafe fn moments<V: Simd>(x: *const f32, width: usize, eps: f32) -> (f32, f32) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut sum = [V::splat(0.0); 2];
+        let mut j = 0;
+        while j + V::LANES <= width {
+            let which = j / V::LANES % 2;
+            sum[which] = sum[which].add(V::load(x.add(j)));
+            j += V::LANES;
+        }
+        let mut total = sum[0].add(sum[1]);
+        if j < width {
+            total = total.add(V::load_partial(x.add(j), width - j));
+        }
+        let mean = total.sum() / width as f32;
+        let mean_v = V::splat(mean);
+        let mut squares = [V::splat(0.0); 2];
+        let mut j = 0;
+        while j + V::LANES <= width {
+            let which = j / V::LANES % 2;
+            let c = V::load(x.add(j)).sub(mean_v);
+            squares[which] = c.fma(c, squares[which]);
+            j += V::LANES;
+        }
+        let mut total = squares[0].add(squares[1]).sum();
+        for j in j..width {
+            let c = *x.add(j) - mean;
+            total += c * c;
+        }
+        (mean, 1.0 / (total / width as f32 + eps).sqrt())
+    }
+}
+
+/// `to = (from - mean) · scale / √(variance + eps)` for `count` rows of `width`.
+///
+/// # Safety
+/// Needs the instruction set; rows (pointer, distance) are valid.
+#[inline(always)]
+pub(crate) unsafe fn normalise_rows<V: Simd>(
+    from: (*const f32, usize),
+    count: usize,
+    width: usize,
+    eps: f32,
+    scale: f32,
+    to: (*mut f32, usize),
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        for i in 0..count {
+            let (from, to) = (from.0.add(i * from.1), to.0.add(i * to.1));
+            let (mean, factor) = moments::<V>(from, width, eps);
+            let (mean, factor) = (V::splat(mean), V::splat(factor * scale));
+            let mut j = 0;
+            while j < width {
+                let n = (width - j).min(V::LANES);
+                if n == V::LANES {
+                    V::load(from.add(j)).sub(mean).mul(factor).store(to.add(j));
+                } else {
+                    let x = V::load_partial(from.add(j), n).sub(mean).mul(factor);
+                    x.store_partial(to.add(j), n);
+                }
+                j += n;
+            }
+        }
+    }
+}
+
+/// The gradient through normalisation without weights:
+/// `to = factor · (g - mean(g) - x̂ · mean(g·x̂))`, with x̂ the normalised `x`.
+///
+/// `to` may be the same row as `g`.
+///
+/// # Safety
+/// Needs the instruction set; the rows of `width` are valid.
+#[inline(always)]
+pub(crate) unsafe fn normalise_row_backward<V: Simd>(
+    x: *const f32,
+    g: *const f32,
+    width: usize,
+    eps: f32,
+    to: *mut f32,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let (mean, factor) = moments::<V>(x, width, eps);
+        let (mean_v, factor_v) = (V::splat(mean), V::splat(factor));
+        let load = |p: *const f32, j: usize| {
+            let n = (width - j).min(V::LANES);
+            if n == V::LANES { V::load(p.add(j)) } else { V::load_partial(p.add(j), n) }
+        };
+        let (mut sum, mut dot) = (V::splat(0.0), V::splat(0.0));
+        for j in (0..width).step_by(V::LANES) {
+            let g = load(g, j);
+            sum = sum.add(g);
+            // Lanes beyond the end have g = 0, so their x̂ does not matter.
+            dot = g.fma(load(x, j).sub(mean_v).mul(factor_v), dot);
+        }
+        let mean_g = V::splat(sum.sum() / width as f32);
+        let mean_gx = V::splat(dot.sum() / width as f32);
+        for j in (0..width).step_by(V::LANES) {
+            let n = (width - j).min(V::LANES);
+            let x_hat = load(x, j).sub(mean_v).mul(factor_v);
+            let out = load(g, j).sub(mean_g).sub(x_hat.mul(mean_gx)).mul(factor_v);
+            if n == V::LANES { out.store(to.add(j)) } else { out.store_partial(to.add(j), n) }
+        }
+    }
+}

@@ -4,8 +4,11 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use nalgebra::{Point3, Vector3};
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
+use packshot_geometry::nearest::KdTree;
+use packshot_geometry::normals::{NEIGHBOURS, estimate_normals};
 use packshot_geometry::sampling::farthest_point_sample;
-use packshot_geometry::{Bvh, Camera, Mesh, look_at};
+use packshot_geometry::splat::{SplatOptions, render_preview};
+use packshot_geometry::{Bvh, Camera, Mesh, PointCloud, look_at};
 
 fn main() {
     divan::main();
@@ -85,4 +88,41 @@ fn bvh_coherent_rays(bencher: Bencher, triangles: usize) {
             }
             hits
         });
+}
+
+#[divan::bench(args = [4096, 200_000], sample_count = 10)]
+fn kd_tree_build(bencher: Bencher, count: usize) {
+    let points = surface(count);
+    bencher.bench_local(|| KdTree::new(black_box(&points)));
+}
+
+/// One thread.
+#[divan::bench(args = [4096, 200_000], sample_count = 10)]
+fn kd_tree_nearest(bencher: Bencher, count: usize) {
+    let tree = KdTree::new(&surface(count));
+    let queries = surface(4096 + 999).split_off(999);
+    bencher
+        .counter(ItemsCount::new(queries.len()))
+        .bench_local(|| {
+            let found = queries.iter().filter_map(|&q| tree.nearest(q));
+            found.map(|n| n.index).sum::<usize>()
+        });
+}
+
+#[divan::bench(sample_count = 10)]
+fn normals_of_4096(bencher: Bencher) {
+    let points = surface(4096);
+    bencher.bench_local(|| estimate_normals(black_box(&points), NEIGHBOURS));
+}
+
+#[divan::bench(args = [1, 2], sample_count = 10)]
+fn preview_512_of_4096(bencher: Bencher, threads: usize) {
+    let dense = surface(40_000);
+    let cloud = PointCloud::new(dense.clone()).select(&farthest_point_sample(&dense, 4096, 0));
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a thread pool");
+    let options = SplatOptions::default();
+    bencher.bench_local(|| pool.install(|| render_preview(black_box(&cloud), &options)));
 }

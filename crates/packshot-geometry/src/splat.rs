@@ -7,13 +7,14 @@
 //! depend on the number of threads.
 
 use crate::PointCloud;
-use crate::framing::{AZIMUTH_DEG, ELEVATION_DEG, Framing, light_on};
+use crate::framing::{AZIMUTH_DEG, ELEVATION_DEG, FILL, Framing, light_on};
 use crate::nearest::KdTree;
 use crate::normals::{NEIGHBOURS, estimate_normals_unoriented};
 use nalgebra::Vector3;
 use packshot_core::Image;
-use packshot_core::colour::{level, linear_from_srgb, srgb_from_linear};
+use packshot_core::colour::linear_from_srgb;
 use rayon::prelude::*;
+use std::sync::LazyLock;
 
 /// Rows of the picture in a band.
 const BAND_ROWS: usize = 16;
@@ -21,6 +22,8 @@ const BAND_ROWS: usize = 16;
 const GREY: f32 = 0.5;
 /// Least cosine between a disc's normal and the view, so that discs seen edge-on do not vanish.
 const LEAST_COSINE: f32 = 0.3;
+/// Radius of a disc in mean distances to its neighbours; below about 1, holes open.
+const RADIUS_IN_SPACINGS: f32 = 1.1;
 /// How far behind the nearest surface a disc still counts to it, in its radius.
 const SURFACE_DEPTH: f32 = 0.6;
 
@@ -31,7 +34,8 @@ pub struct SplatOptions {
     pub size: usize,
     /// Samples a pixel and axis; 1 draws jagged edges.
     pub supersampling: usize,
-    /// Multiplies the discs' radius, which by itself is the mean distance to six neighbours.
+    /// Multiplies the discs' radius, which by itself is 1.1 times the mean distance to the six
+    /// nearest neighbours.
     pub radius_scale: f32,
     /// Whether the fixed light of [`crate::framing`] shades the surface.
     pub lit: bool,
@@ -61,45 +65,58 @@ struct Disc {
     colour: [f32; 3],
 }
 
-/// A picture of `cloud` in the three-quarter view, framed to its box. A cloud without extent gives
-/// the bare background.
+/// A picture of `cloud` in the three-quarter view, framed to its box; the frame is widened where
+/// discs would reach beyond it. A cloud without extent gives the bare background.
 pub fn render_preview(cloud: &PointCloud, options: &SplatOptions) -> Image {
-    match Framing::of(&cloud.positions, AZIMUTH_DEG, ELEVATION_DEG) {
-        Some(framing) => render_cloud(cloud, &framing, options),
-        None => Image::filled(options.size, options.size, &options.background),
-    }
+    let Some(mut framing) = Framing::of(&cloud.positions, AZIMUTH_DEG, ELEVATION_DEG) else {
+        return Image::filled(options.size, options.size, &options.background);
+    };
+    let radii_m = disc_radii_m(&cloud.positions, options);
+    let largest_m = radii_m.iter().copied().fold(0.0, f32::max);
+    framing.side_m = framing.side_m.max(framing.side_m * FILL + 2.0 * largest_m);
+    draw(discs(cloud, &framing, &radii_m, options), options)
 }
 
 /// A picture of `cloud` (world space) in the view of `framing`, 3 channels.
 pub fn render_cloud(cloud: &PointCloud, framing: &Framing, options: &SplatOptions) -> Image {
+    let radii_m = disc_radii_m(&cloud.positions, options);
+    draw(discs(cloud, framing, &radii_m, options), options)
+}
+
+fn draw(discs: Vec<Disc>, options: &SplatOptions) -> Image {
     let size = options.size;
     let samples = options.supersampling.max(1);
     let mut image = Image::filled(size, size, &options.background);
-    let discs = discs(cloud, framing, options);
+    if size == 0 {
+        return image;
+    }
     let bands = assign_to_bands(&discs, size, samples);
     let background = options
         .background
         .map(|level| linear_from_srgb(f32::from(level) / 255.0));
-    if size > 0 {
-        image
-            .data_mut()
-            .par_chunks_mut(BAND_ROWS * size * 3)
-            .zip(&bands)
-            .enumerate()
-            .filter(|(_, (_, members))| !members.is_empty())
-            .for_each(|(band, (pixels, members))| {
-                let first_row = band * BAND_ROWS * samples;
-                let members = members.iter().map(|&i| &discs[i as usize]);
-                let mut canvas = Canvas::new(size, pixels.len() / (size * 3), samples, first_row);
-                members.clone().for_each(|disc| canvas.find_surface(disc));
-                members.for_each(|disc| canvas.mix(disc));
-                canvas.resolve(background, pixels);
-            });
-    }
+    image
+        .data_mut()
+        .par_chunks_mut(BAND_ROWS * size * 3)
+        .zip(&bands)
+        .enumerate()
+        .filter(|(_, (_, members))| !members.is_empty())
+        .for_each(|(band, (pixels, members))| {
+            let first_row = band * BAND_ROWS * samples;
+            let members = members.iter().map(|&i| &discs[i as usize]);
+            let mut canvas = Canvas::new(size, pixels.len() / (size * 3), samples, first_row);
+            members.clone().for_each(|disc| canvas.find_surface(disc));
+            members.for_each(|disc| canvas.mix(disc));
+            canvas.resolve(background, pixels);
+        });
     image
 }
 
-fn discs(cloud: &PointCloud, framing: &Framing, options: &SplatOptions) -> Vec<Disc> {
+fn discs(
+    cloud: &PointCloud,
+    framing: &Framing,
+    radii_m: &[f32],
+    options: &SplatOptions,
+) -> Vec<Disc> {
     let estimated;
     let normals = match &cloud.normals {
         Some(normals) => normals,
@@ -108,16 +125,15 @@ fn discs(cloud: &PointCloud, framing: &Framing, options: &SplatOptions) -> Vec<D
             &estimated
         }
     };
-    let radii_m = disc_radii(&cloud.positions);
     let samples = (options.size * options.supersampling.max(1)) as f32;
     let per_metre = samples / framing.side_m;
     let colours = cloud.colours.as_deref().unwrap_or(&[]);
     (cloud.positions.iter().zip(normals).zip(radii_m).enumerate())
-        .filter_map(|(i, ((&position, &normal), radius_m))| {
+        .filter_map(|(i, ((&position, &normal), &radius_m))| {
             let [x, y, z] = framing.frame_from_world(position);
             let centre = [(0.5 + x) * samples, (0.5 - y) * samples, z * samples];
             // Below a sample's size a disc could fall between samples.
-            let radius = (radius_m * options.radius_scale * per_metre).max(0.75);
+            let radius = (radius_m * per_metre).max(0.75);
             if !(centre.iter().all(|v| v.is_finite()) && radius.is_finite()) {
                 return None;
             }
@@ -144,9 +160,9 @@ fn discs(cloud: &PointCloud, framing: &Framing, options: &SplatOptions) -> Vec<D
         .collect()
 }
 
-/// Mean distance of each point to its six nearest others in metres, kept near the median so that
-/// strays do not become large.
-fn disc_radii(points: &[[f32; 3]]) -> Vec<f32> {
+/// Radii by the mean distance of each point to its six nearest others, kept near the median so
+/// that strays do not become large.
+fn disc_radii_m(points: &[[f32; 3]], options: &SplatOptions) -> Vec<f32> {
     let tree = KdTree::new(points);
     let means: Vec<f32> = points
         .par_iter()
@@ -161,9 +177,10 @@ fn disc_radii(points: &[[f32; 3]]) -> Vec<f32> {
     let mut sorted: Vec<f32> = means.iter().copied().filter(|&r| r > 0.0).collect();
     sorted.sort_unstable_by(f32::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+    let scale = RADIUS_IN_SPACINGS * options.radius_scale;
     means
         .into_iter()
-        .map(|r| r.clamp(0.6 * median, 1.5 * median))
+        .map(|r| r.clamp(0.6 * median, 1.5 * median) * scale)
         .collect()
 }
 
@@ -184,6 +201,14 @@ fn assign_to_bands(discs: &[Disc], size: usize, samples: usize) -> Vec<Vec<u32>>
         }
     }
     bands
+}
+
+/// sRGB level of a linear value, by where it lies between the levels' boundaries.
+fn level_of_linear(linear: f32) -> u8 {
+    static BOUNDARIES: LazyLock<[f32; 255]> = LazyLock::new(|| {
+        std::array::from_fn(|level| linear_from_srgb((level as f32 + 0.5) / 255.0))
+    });
+    BOUNDARIES.partition_point(|&boundary| boundary <= linear) as u8
 }
 
 /// The samples of a band.
@@ -217,23 +242,28 @@ impl Canvas {
     #[inline(always)]
     fn cover(&self, disc: &Disc, mut visit: impl FnMut(usize, f32, f32)) {
         let [x, y, z] = disc.centre;
+        let [a, b] = disc.slope;
         let r = disc.radius;
         // Casts take what is below zero to zero.
-        let range = |centre: f32, end: usize| {
-            let first = (centre - r - 0.5).ceil() as usize;
-            let behind = (centre + r + 0.5).floor() as usize;
+        let range = |low: f32, high: f32, end: usize| {
+            let first = (low - 0.5).ceil() as usize;
+            let behind = (high + 0.5).floor() as usize;
             first..behind.min(end)
         };
         let y = y - self.first_row as f32;
         let inverse = 1.0 / (r * r);
-        for row in range(y, self.height) {
+        for row in range(y - r, y + r, self.height) {
             let dy = row as f32 + 0.5 - y;
-            for column in range(x, self.width) {
+            // Where dx² + dy² + (a dx + b dy)² < r², by the formula for its two ends.
+            let half = a * b * dy / (1.0 + a * a);
+            let rest = (r * r - (1.0 + b * b) * dy * dy) / (1.0 + a * a);
+            let reach = (half * half + rest).max(0.0).sqrt();
+            for column in range(x - half - reach, x - half + reach, self.width) {
                 let dx = column as f32 + 0.5 - x;
-                let dz = disc.slope[0] * dx + disc.slope[1] * dy;
+                let dz = a * dx + b * dy;
                 let weight = 1.0 - (dx * dx + dy * dy + dz * dz) * inverse;
                 if weight > 0.0 {
-                    visit(row * self.width + column, z + dz, weight);
+                    visit(row * self.width + column, z + dz, weight * weight);
                 }
             }
         }
@@ -286,7 +316,7 @@ impl Canvas {
             }
             if covered {
                 for c in 0..3 {
-                    pixel[c] = level(srgb_from_linear(colour[c] * share));
+                    pixel[c] = level_of_linear(colour[c] * share);
                 }
             }
         }
@@ -367,6 +397,15 @@ mod tests {
         let image = render_cloud(&cloud, &framing, &options);
         assert_eq!(image.pixel(32, 32), front);
         assert_eq!(image.pixel(22, 40), front);
+    }
+
+    #[test]
+    fn levels_are_the_rounded_transfer_function() {
+        use packshot_core::colour::{level, srgb_from_linear};
+        for i in 0..=20_000 {
+            let linear = i as f32 / 20_000.0;
+            assert_eq!(level_of_linear(linear), level(srgb_from_linear(linear)));
+        }
     }
 
     #[test]

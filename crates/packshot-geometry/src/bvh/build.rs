@@ -271,11 +271,13 @@ impl<C: Fn(u32) -> Option<[[f32; 3]; 3]>> Output<'_, C> {
             open.extend(children.iter());
         }
         let mut bounds = [[0.0f32; LANES]; 6];
-        for lane in 0..LANES {
-            let extent = open.get(lane).map_or(&Extent::EMPTY, |tree| tree.extent());
-            for axis in 0..3 {
-                bounds[axis][lane] = extent.low[axis];
-                bounds[axis + 3][lane] = extent.high[axis];
+        // Lanes without a child hold the empty box.
+        for axis in 0..3 {
+            bounds[axis] = [f32::INFINITY; LANES];
+            bounds[axis + 3] = [f32::NEG_INFINITY; LANES];
+            for (lane, tree) in open.iter().enumerate() {
+                bounds[axis][lane] = tree.extent().low[axis];
+                bounds[axis + 3][lane] = tree.extent().high[axis];
             }
         }
         let at = self.nodes.len();

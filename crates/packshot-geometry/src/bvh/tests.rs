@@ -99,7 +99,7 @@ fn rejected_hits_let_the_ray_through() {
                 other => break other,
             }
         };
-        let even = |hit: &Hit| hit.triangle % 2 == 0;
+        let even = |hit: &Hit| hit.triangle.is_multiple_of(2);
         assert_eq!(bvh.nearest_hit_where(&ray, ALL, even), expected);
         assert_eq!(bvh.any_hit_where(&ray, ALL, even), expected.is_some());
         let mut seen = Vec::new();

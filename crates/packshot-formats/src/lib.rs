@@ -11,12 +11,14 @@
 mod asset;
 mod atomic;
 mod axes;
+mod convert;
 mod flat_colours;
 mod folder;
 mod gltf_in;
 mod gltf_out;
 mod input;
 mod normals;
+mod obj;
 mod picture_in;
 mod picture_out;
 mod ply;
@@ -24,10 +26,14 @@ mod polygon;
 mod uri;
 
 pub use asset::{Asset, AssetRef};
-pub use atomic::{AtomicFile, write_file};
+pub use atomic::{AtomicFile, ensure_absent, write_file};
+pub use convert::{
+    PointsAs, ReadOptions, Up, WriteOptions, read_asset, read_asset_as, write_asset,
+};
 pub use folder::PartialFolder;
 pub use gltf_in::{decode_gltf, read_gltf};
 pub use gltf_out::{TextureFormat, encode_glb, write_glb};
+pub use obj::{decode_obj, read_obj, write_obj};
 pub use picture_in::{decode_picture, read_picture};
 pub use picture_out::{
     JPEG_QUALITY, encode_jpeg, encode_png, encode_webp, write_picture, write_png,

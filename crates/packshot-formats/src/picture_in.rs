@@ -37,6 +37,12 @@ pub(crate) fn decode_texture(bytes: &[u8]) -> Result<Image> {
     decode(bytes, false)
 }
 
+/// Reads the file of a texture, see [`decode_texture`].
+pub(crate) fn read_texture(path: &Path) -> Result<Image> {
+    let bytes = read_file(path)?;
+    decode_texture(&bytes).map_err(|e| e.at(path.display()))
+}
+
 fn decode(bytes: &[u8], upright: bool) -> Result<Image> {
     let format = format_of(bytes)?;
     // The decoders' authors do not promise that no input makes them panic.

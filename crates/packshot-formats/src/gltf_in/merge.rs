@@ -6,6 +6,7 @@ use super::draws::Draw;
 use super::materials::{Materials, UvSource, base_colour};
 use crate::Asset;
 use crate::axes::world_from_y_up;
+use crate::normals::unit_normals;
 use gltf::json::mesh::{Mode, Semantic};
 use nalgebra::{Matrix3, Matrix4, Vector3};
 use packshot_core::colour::{level, srgb_from_linear};
@@ -239,20 +240,22 @@ fn normals(
     };
     let mut normals: Vec<[f32; 3]> = accessors::floats(document, index, Integers::ByFlag)?;
     check_length(&normals, vertices, "NORMAL")?;
-    let turn = draw
-        .file_from_primitive
-        .fixed_view::<3, 3>(0, 0)
-        .into_owned();
-    let turn = cofactors(&turn);
-    for normal in &mut normals {
-        let turned = turn * Vector3::from(*normal).map(f64::from);
-        let unit = turned
-            .try_normalize(1e-30)
-            .filter(|n| n.iter().all(|v| v.is_finite()));
-        let unit = unit.unwrap_or_else(Vector3::y);
-        *normal = world_from_y_up(unit.map(|v| v as f32).into());
+    if draw.file_from_primitive != Matrix4::identity() {
+        let turn = draw
+            .file_from_primitive
+            .fixed_view::<3, 3>(0, 0)
+            .into_owned();
+        let turn = cofactors(&turn);
+        for normal in &mut normals {
+            let turned = turn * Vector3::from(*normal).map(f64::from);
+            let unit = turned.try_normalize(1e-30).unwrap_or_else(Vector3::y);
+            *normal = unit.map(|v| v as f32).into();
+        }
     }
-    Ok(Some(normals))
+    for normal in &mut normals {
+        *normal = world_from_y_up(*normal);
+    }
+    Ok(Some(unit_normals(normals)))
 }
 
 /// The matrix that turns normals: the inverse transpose times the determinant, which exists for

@@ -4,6 +4,10 @@ use super::header::{Element, Encoding, Field, Header, Kind};
 use crate::uri::shorten;
 use packshot_core::{Error, Result};
 
+/// What to do about a body that does not fit its header.
+pub(super) const BROKEN: &str =
+    "the file is cut off or its header is wrong: copy or export it again";
+
 /// A place in the body from which numbers are read one by one.
 pub(super) struct Body<'a> {
     data: &'a [u8],
@@ -38,7 +42,7 @@ impl<'a> Body<'a> {
             element.count
         ))
         .at(format!("element {}", shorten(&element.name)))
-        .with_hint("the file is cut off or its header is wrong: copy or export it again"))
+        .with_hint(BROKEN))
     }
 
     /// The rows of an element that has single numbers only, when the body is binary; the body
@@ -79,9 +83,11 @@ impl<'a> Body<'a> {
         };
         let room = (self.data.len() - self.at + 1) / size;
         if number.fract() != 0.0 || number < 0.0 || number > room as f64 {
-            return Err(self.here(Error::bad_input(format!(
-                "a list cannot have {number} entries here"
-            ))));
+            return Err(self
+                .here(Error::bad_input(format!(
+                    "a list cannot have {number} entries here"
+                )))
+                .with_hint(BROKEN));
         }
         Ok(number as usize)
     }
@@ -156,12 +162,13 @@ impl<'a> Body<'a> {
         parsed.ok_or_else(|| {
             let shown = shorten(&String::from_utf8_lossy(token));
             self.here(Error::bad_input(format!("\"{shown}\" is no number")))
+                .with_hint(BROKEN)
         })
     }
 
     fn cut_off(&self) -> Error {
         self.here(Error::bad_input("the file ends too early"))
-            .with_hint("the file is cut off: copy or export it again")
+            .with_hint(BROKEN)
     }
 }
 

@@ -1,6 +1,6 @@
 //! PLY in.
 
-use super::body::Body;
+use super::body::{BROKEN, Body};
 use super::header::{self, Element, Field, Kind};
 use crate::Asset;
 use crate::asset::check_finite;
@@ -229,7 +229,7 @@ impl Polygons {
                     positions.len()
                 ))
                 .at(format!("face {i}"))
-                .with_hint("the file is broken: export it again"));
+                .with_hint(BROKEN));
             }
             triangulate(corners, positions, &mut triangles);
             start = end;
@@ -273,6 +273,6 @@ fn index(value: f64) -> Result<u32> {
     if value.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&value) {
         Ok(value as u32)
     } else {
-        Err(Error::bad_input(format!("{value} is no index of a vertex")))
+        Err(Error::bad_input(format!("{value} is no index of a vertex")).with_hint(BROKEN))
     }
 }

@@ -7,7 +7,10 @@
 //! bits between levels.
 
 pub(crate) mod attention;
+pub(crate) mod elementwise;
 pub(crate) mod gemm;
+pub(crate) mod group_norm;
+pub(crate) mod layer_norm;
 pub(crate) mod math;
 pub(crate) mod microkernel;
 pub(crate) mod norm;

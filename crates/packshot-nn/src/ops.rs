@@ -12,6 +12,7 @@ mod fused;
 use candle_core::{Result, Tensor};
 
 use crate::flop;
+use crate::kernels::elementwise::Activation;
 
 /// Where query, key and value of each head lie among the 3·W channels of a fused projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +41,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 /// # Errors
 /// Those of the device.
 pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::activation(x, Activation::GeluTanh);
+    }
     composed::gelu_tanh(x)
 }
 
@@ -48,6 +52,9 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of the device.
 pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::activation(x, Activation::GeluErf);
+    }
     composed::gelu_erf(x)
 }
 
@@ -56,6 +63,9 @@ pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Those of the device.
 pub fn silu(x: &Tensor) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::activation(x, Activation::Silu);
+    }
     composed::silu(x)
 }
 
@@ -69,6 +79,9 @@ pub fn layer_norm(
     bias: Option<&Tensor>,
     eps: f64,
 ) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::layer_norm(x, weight, bias, eps);
+    }
     composed::layer_norm(x, weight, bias, eps)
 }
 
@@ -83,6 +96,9 @@ pub fn modulated_layer_norm(
     scale: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::modulated_layer_norm(x, shift, scale, eps);
+    }
     composed::modulated_layer_norm(x, shift, scale, eps)
 }
 
@@ -91,6 +107,9 @@ pub fn modulated_layer_norm(
 /// # Errors
 /// Shapes that do not agree.
 pub fn gated_residual(x: &Tensor, y: &Tensor, gate: &Tensor) -> Result<Tensor> {
+    if fused::takes(x) {
+        return fused::gated_residual(x, y, gate);
+    }
     composed::gated_residual(x, y, gate)
 }
 
@@ -152,6 +171,9 @@ pub fn group_norm_silu(
     let (_, _, c) = x.dims3()?;
     if groups == 0 || !c.is_multiple_of(groups) {
         candle_core::bail!("{c} channels do not divide into {groups} groups");
+    }
+    if fused::takes(x) {
+        return fused::group_norm_silu(x, groups, weight, bias, modulation, eps);
     }
     composed::group_norm_silu(x, groups, weight, bias, modulation, eps)
 }

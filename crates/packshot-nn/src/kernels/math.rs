@@ -22,7 +22,8 @@ pub(crate) unsafe fn exp2<V: Simd>(x: V) -> V {
     ];
     // SAFETY: the caller has the instruction set.
     unsafe {
-        let x = x.max(V::splat(-126.0)).min(V::splat(127.0));
+        // The constants come first, so that NaN passes through.
+        let x = V::splat(127.0).min(V::splat(-126.0).max(x));
         let n = x.round();
         let f = x.sub(n);
         let mut p = V::splat(C[6]);
@@ -53,7 +54,7 @@ pub(crate) unsafe fn exp<V: Simd>(x: V) -> V {
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // SAFETY: the caller has the instruction set.
     unsafe {
-        let x = x.max(V::splat(-87.33)).min(V::splat(88.37));
+        let x = V::splat(88.37).min(V::splat(-87.33).max(x));
         let n = x.mul(V::splat(std::f32::consts::LOG2_E)).round();
         let f = n.fma(V::splat(-LN2_LOW), n.fma(V::splat(-LN2_HIGH), x));
         let mut p = V::splat(C[6]);

@@ -35,7 +35,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn div(self, other: Self) -> Self;
     /// `self · a + b`, rounded once where the instruction set can.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// The larger; `other` where either is NaN.
     unsafe fn max(self, other: Self) -> Self;
+    /// The smaller; `other` where either is NaN.
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn abs(self) -> Self;
     /// `self` with the signs of `sign`.
@@ -44,6 +46,32 @@ pub(crate) trait Simd: Copy {
     unsafe fn round(self) -> Self;
     /// `self · 2^n` for whole `n` in -126..=127.
     unsafe fn mul_pow2(self, n: Self) -> Self;
+    /// `n` ≥ 1 floats or a whole vector, whichever is less.
+    #[inline(always)]
+    unsafe fn load_up_to(from: *const f32, n: usize) -> Self {
+        // SAFETY: the caller vouches for that many floats.
+        unsafe {
+            if n >= Self::LANES {
+                Self::load(from)
+            } else {
+                Self::load_partial(from, n)
+            }
+        }
+    }
+
+    /// Writes `n` ≥ 1 floats or a whole vector, whichever is less.
+    #[inline(always)]
+    unsafe fn store_up_to(self, to: *mut f32, n: usize) {
+        // SAFETY: the caller vouches for that much room.
+        unsafe {
+            if n >= Self::LANES {
+                self.store(to);
+            } else {
+                self.store_partial(to, n);
+            }
+        }
+    }
+
     /// Turns eight rows of eight floats: `to[p·step + i] = rows[i][p]`.
     #[inline(always)]
     unsafe fn transpose8(rows: &[*const f32; 8], to: *mut f32, step: usize) {

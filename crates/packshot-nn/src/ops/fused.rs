@@ -5,6 +5,8 @@
 
 mod attention;
 mod linear;
+mod norms;
+mod pointwise;
 
 use candle_core::{
     CpuStorage, DType, Device, Error, Layout, Result, Shape, Storage, StorageRef, Tensor,
@@ -12,6 +14,8 @@ use candle_core::{
 
 pub(super) use attention::{cross_attention, self_attention};
 pub(super) use linear::linear;
+pub(super) use norms::{gated_residual, group_norm_silu, layer_norm, modulated_layer_norm};
+pub(super) use pointwise::activation;
 
 /// Whether the kernels can take a tensor.
 pub(super) fn takes(x: &Tensor) -> bool {

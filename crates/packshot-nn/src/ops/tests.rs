@@ -156,3 +156,87 @@ fn scores_far_apart_stay_finite() {
     let y = super::self_attention(&big, 1, QkvLayout::HeadMajor, None).expect("a result");
     assert!(to_f64(&y).iter().all(|y| y.is_finite()));
 }
+
+#[test]
+fn activations() {
+    type Both = [fn(&Tensor) -> Result<Tensor>; 2];
+    let all: [(&str, Both); 3] = [
+        ("gelu_tanh", [super::gelu_tanh, composed::gelu_tanh]),
+        ("gelu_erf", [super::gelu_erf, composed::gelu_erf]),
+        ("silu", [super::silu, composed::silu]),
+    ];
+    for (name, [fused, composed]) in all {
+        check(name, &[&[3, 5, 37]], &|x| fused(&x[0]), &|x| composed(&x[0]), 2e-6);
+    }
+}
+
+#[test]
+fn layer_norms() {
+    for (b, t, w) in [(2, 3, 5), (1, 4, 16), (2, 300, 40), (3, 7, 192)] {
+        check(
+            "layer norm",
+            &[&[b, t, w]],
+            &|x| super::layer_norm(&x[0], None, None, 1e-5),
+            &|x| composed::layer_norm(&x[0], None, None, 1e-5),
+            2e-6,
+        );
+        check(
+            "layer norm with weights",
+            &[&[b, t, w], &[w], &[w]],
+            &|x| super::layer_norm(&x[0], Some(&x[1]), Some(&x[2]), 1e-5),
+            &|x| composed::layer_norm(&x[0], Some(&x[1]), Some(&x[2]), 1e-5),
+            2e-6,
+        );
+        check(
+            "layer norm with a bias",
+            &[&[b, t, w], &[w]],
+            &|x| super::layer_norm(&x[0], None, Some(&x[1]), 1e-5),
+            &|x| composed::layer_norm(&x[0], None, Some(&x[1]), 1e-5),
+            2e-6,
+        );
+        check(
+            "modulated layer norm",
+            &[&[b, t, w], &[b, w], &[b, w]],
+            &|x| super::modulated_layer_norm(&x[0], &x[1], &x[2], 1e-6),
+            &|x| composed::modulated_layer_norm(&x[0], &x[1], &x[2], 1e-6),
+            2e-6,
+        );
+        check(
+            "gated residual",
+            &[&[b, t, w], &[b, t, w], &[b, w]],
+            &|x| super::gated_residual(&x[0], &x[1], &x[2]),
+            &|x| composed::gated_residual(&x[0], &x[1], &x[2]),
+            2e-6,
+        );
+    }
+}
+
+#[test]
+fn group_norms() {
+    for (b, p, c, groups) in [(1, 7, 6, 3), (2, 300, 32, 8), (2, 16, 40, 4)] {
+        check(
+            "group norm",
+            &[&[b, p, c]],
+            &|x| super::group_norm_silu(&x[0], groups, None, None, None, 1e-5),
+            &|x| composed::group_norm_silu(&x[0], groups, None, None, None, 1e-5),
+            4e-6,
+        );
+        check(
+            "group norm with weights",
+            &[&[b, p, c], &[c], &[c]],
+            &|x| super::group_norm_silu(&x[0], groups, Some(&x[1]), Some(&x[2]), None, 1e-5),
+            &|x| composed::group_norm_silu(&x[0], groups, Some(&x[1]), Some(&x[2]), None, 1e-5),
+            4e-6,
+        );
+        let modulated = |f: fn(&Tensor, usize, Option<&Tensor>, Option<&Tensor>, Option<(&Tensor, &Tensor)>, f64) -> Result<Tensor>| {
+            move |x: &[Tensor]| f(&x[0], groups, Some(&x[1]), Some(&x[2]), Some((&x[3], &x[4])), 1e-5)
+        };
+        check(
+            "modulated group norm",
+            &[&[b, p, c], &[c], &[c], &[b, c], &[b, c]],
+            &modulated(super::group_norm_silu),
+            &modulated(composed::group_norm_silu),
+            4e-6,
+        );
+    }
+}

@@ -163,9 +163,8 @@ mod tests {
         assert_eq!(pooled[1], [0.0; 6]);
         let table = encoder.table.to_vec2::<f32>().unwrap();
         let row = |word| &table[2 + reader.vocabulary().id(word).unwrap() as usize];
-        for i in 0..6 {
-            let mean = (row("red")[i] + row("chair")[i]) / 2.0;
-            assert!((pooled[0][i] - mean).abs() < 1e-6);
+        for ((pooled, red), chair) in pooled[0].iter().zip(row("red")).zip(row("chair")) {
+            assert!((pooled - (red + chair) / 2.0).abs() < 1e-6);
         }
     }
 

@@ -56,6 +56,16 @@ fn attention_training(b: usize, t: usize, heads: usize, d: usize) -> Result<Box<
     }))
 }
 
+fn conv(b: usize, side: usize, inputs: usize, outputs: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w) = (normal(&[b, side, side, inputs])?, normal(&[outputs, 9 * inputs])?);
+    Ok(Box::new(move || ops::conv3x3(&x, &w, None, 1).map(drop)))
+}
+
+fn conv_training(b: usize, side: usize, inputs: usize, outputs: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w) = (variable(&[b, side, side, inputs])?, variable(&[outputs, 9 * inputs])?);
+    Ok(Box::new(move || ops::conv3x3(&x, &w, None, 1)?.backward().map(drop)))
+}
+
 fn main() -> Result<()> {
     let cases: Vec<Case<'_>> = vec![
         ("linear 64×768×192", linear(64, 768, 192)?),
@@ -76,6 +86,11 @@ fn main() -> Result<()> {
         ("attention 4×1088, 8 heads of 32", attention(4, 1088, 8, 32)?),
         ("attention 16×320, 4 heads of 48, forward and backward", attention_training(16, 320, 4, 48)?),
         ("attention 2×1088, 8 heads of 64, forward and backward", attention_training(2, 1088, 8, 64)?),
+        ("conv 1×64×64, 64 to 64", conv(1, 64, 64, 64)?),
+        ("conv 1×32×32, 128 to 128", conv(1, 32, 128, 128)?),
+        ("conv 16×16×16, 192 to 192", conv(16, 16, 192, 192)?),
+        ("conv 16×32×32, 64 to 64, forward and backward", conv_training(16, 32, 64, 64)?),
+        ("conv 16×16×16, 128 to 128, forward and backward", conv_training(16, 16, 128, 128)?),
     ];
     println!("| kernel | 1 thread: GFLOP/s | of peak | 2 threads: GFLOP/s | of peak |");
     println!("|---|---|---|---|---|");

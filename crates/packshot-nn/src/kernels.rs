@@ -7,6 +7,7 @@
 //! bits between levels.
 
 pub(crate) mod attention;
+pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;
 pub(crate) mod group_norm;

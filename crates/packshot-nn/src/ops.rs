@@ -199,6 +199,9 @@ pub fn conv3x3(
         );
     }
     flop::add_matmul(b, h.div_ceil(stride) * w.div_ceil(stride), c_out, k);
+    if fused::takes(x) {
+        return fused::conv3x3(x, weight, bias, stride);
+    }
     composed::conv3x3(x, weight, bias, stride)
 }
 

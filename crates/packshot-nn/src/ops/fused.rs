@@ -4,6 +4,7 @@
 //! tracked inputs candle keeps no reference to inputs or operation, so inference builds no graph.
 
 mod attention;
+mod conv;
 mod linear;
 mod norms;
 mod pointwise;
@@ -13,6 +14,7 @@ use candle_core::{
 };
 
 pub(super) use attention::{cross_attention, self_attention};
+pub(super) use conv::conv3x3;
 pub(super) use linear::linear;
 pub(super) use norms::{gated_residual, group_norm_silu, layer_norm, modulated_layer_norm};
 pub(super) use pointwise::activation;

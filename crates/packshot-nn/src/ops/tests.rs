@@ -240,3 +240,23 @@ fn group_norms() {
         );
     }
 }
+
+#[test]
+fn convolutions() {
+    for (b, h, w, inputs, outputs, stride) in
+        [(1, 4, 4, 3, 5, 1), (2, 6, 5, 16, 20, 1), (1, 9, 7, 33, 40, 1), (2, 6, 8, 5, 9, 2), (1, 8, 6, 32, 16, 2)]
+    {
+        check(
+            &format!("convolution {b} {h} {w} {inputs} {outputs} {stride}"),
+            &[&[b, h, w, inputs], &[outputs, 9 * inputs], &[outputs]],
+            &|x| super::conv3x3(&x[0], &x[1], Some(&x[2]), stride),
+            &|x| composed::conv3x3(&x[0], &x[1], Some(&x[2]), stride),
+            4e-6,
+        );
+    }
+    let inputs = inputs(&[&[1, 5, 7, 4], &[6, 36]]);
+    let odd = super::conv3x3(&inputs[0], &inputs[1], None, 2).expect("a result");
+    let composed = composed::conv3x3(&inputs[0], &inputs[1], None, 2).expect("a result");
+    assert_eq!(odd.dims(), [1, 3, 4, 6]);
+    assert_close(&odd, &composed, 4e-6, "odd sides, stride 2");
+}

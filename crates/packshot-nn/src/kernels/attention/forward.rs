@@ -195,18 +195,35 @@ impl<V: Simd> Softmax<V> {
                 let scores = scores.add(j * V::LANES);
                 // Four maxima and sums in flight hide the latency; their order is fixed.
                 let mut max = [self.max[j]; 4];
-                for t in 0..n {
-                    max[t % 4] = max[t % 4].max(V::load(scores.add(t * block)));
+                let mut t = 0;
+                while t + 4 <= n {
+                    for (i, max) in max.iter_mut().enumerate() {
+                        *max = max.max(V::load(scores.add((t + i) * block)));
+                    }
+                    t += 4;
+                }
+                for t in t..n {
+                    max[0] = max[0].max(V::load(scores.add(t * block)));
                 }
                 let max = max[0].max(max[1]).max(max[2].max(max[3]));
                 let factor = exp2(self.max[j].sub(max));
                 self.max[j] = max;
-                let mut sum = [V::splat(0.0); 4];
-                for t in 0..n {
+                let weigh = |t: usize| {
                     let at = scores.add(t * block);
                     let weight = exp2(V::load(at).sub(max));
                     weight.store(at);
-                    sum[t % 4] = sum[t % 4].add(weight);
+                    weight
+                };
+                let mut sum = [V::splat(0.0); 4];
+                let mut t = 0;
+                while t + 4 <= n {
+                    for (i, sum) in sum.iter_mut().enumerate() {
+                        *sum = sum.add(weigh(t + i));
+                    }
+                    t += 4;
+                }
+                for t in t..n {
+                    sum[0] = sum[0].add(weigh(t));
                 }
                 let sum = sum[0].add(sum[1]).add(sum[2].add(sum[3]));
                 self.sum[j] = self.sum[j].fma(factor, sum);

@@ -72,26 +72,85 @@ multiversion! {
 unsafe fn run_v<V: Simd>(f: Activation, x: &[f32], grad: Option<&[f32]>, out: &mut [f32]) {
     // SAFETY: the caller has the instruction set and slices of one length.
     unsafe {
-        match grad {
-            None => match f {
-                Activation::GeluTanh => map::<V>(x, out, |x| x.mul(tanh_gate(x).0)),
-                Activation::GeluErf => map::<V>(x, out, |x| x.mul(normal_cdf(x).0)),
-                Activation::Silu => map::<V>(x, out, |x| x.mul(sigmoid(x))),
-            },
-            Some(grad) => match f {
-                Activation::GeluTanh => map2::<V>(x, grad, out, |x, g| {
-                    let (gate, inner) = tanh_gate(x);
-                    // d gate/dx = gate·(1 - gate)·inner.
-                    let slope = gate.mul(V::splat(1.0).sub(gate)).mul(inner);
-                    g.mul(x.fma(slope, gate))
-                }),
-                Activation::GeluErf => map2::<V>(x, grad, out, |x, g| {
-                    const DENSITY: f32 = 0.398_942_3;
-                    let (cdf, e) = normal_cdf(x);
-                    g.mul(x.mul(V::splat(DENSITY)).fma(e, cdf))
-                }),
-                Activation::Silu => map2::<V>(x, grad, out, |x, g| g.mul(silu_slope(x).1)),
-            },
+        match f {
+            Activation::GeluTanh => each::<V, GeluTanh>(x, grad, out),
+            Activation::GeluErf => each::<V, GeluErf>(x, grad, out),
+            Activation::Silu => each::<V, Silu>(x, grad, out),
+        }
+    }
+}
+
+/// An activation and its derivative. A trait and no closures: those would be compiled without the
+/// instruction set.
+trait Function {
+    unsafe fn value<V: Simd>(x: V) -> V;
+    unsafe fn slope<V: Simd>(x: V) -> V;
+}
+
+struct GeluTanh;
+struct GeluErf;
+struct Silu;
+
+impl Function for GeluTanh {
+    #[inline(always)]
+    unsafe fn value<V: Simd>(x: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { x.mul(tanh_gate(x).0) }
+    }
+    #[inline(always)]
+    unsafe fn slope<V: Simd>(x: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            let (gate, inner) = tanh_gate(x);
+            // d gate/dx = gate·(1 - gate)·inner.
+            x.fma(gate.mul(V::splat(1.0).sub(gate)).mul(inner), gate)
+        }
+    }
+}
+
+impl Function for GeluErf {
+    #[inline(always)]
+    unsafe fn value<V: Simd>(x: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { x.mul(normal_cdf(x).0) }
+    }
+    #[inline(always)]
+    unsafe fn slope<V: Simd>(x: V) -> V {
+        const DENSITY: f32 = 0.398_942_3;
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            let (cdf, e) = normal_cdf(x);
+            x.mul(V::splat(DENSITY)).fma(e, cdf)
+        }
+    }
+}
+
+impl Function for Silu {
+    #[inline(always)]
+    unsafe fn value<V: Simd>(x: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { x.mul(sigmoid(x)) }
+    }
+    #[inline(always)]
+    unsafe fn slope<V: Simd>(x: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe { silu_slope(x).1 }
+    }
+}
+
+/// `out = f(x)`, or with a gradient `out = grad · f'(x)`.
+#[inline(always)]
+unsafe fn each<V: Simd, F: Function>(x: &[f32], grad: Option<&[f32]>, out: &mut [f32]) {
+    // SAFETY: the caller has the instruction set and slices of one length.
+    unsafe {
+        for i in (0..x.len()).step_by(V::LANES) {
+            let n = x.len() - i;
+            let v = V::load_up_to(x.as_ptr().add(i), n);
+            let y = match grad {
+                None => F::value(v),
+                Some(grad) => F::slope(v).mul(V::load_up_to(grad.as_ptr().add(i), n)),
+            };
+            y.store_up_to(out.as_mut_ptr().add(i), n);
         }
     }
 }
@@ -126,29 +185,6 @@ unsafe fn tanh_gate<V: Simd>(x: V) -> (V, V) {
         let inner = square.fma(V::splat(CUBIC), V::splat(LINEAR));
         let slope = square.fma(V::splat(3.0 * CUBIC), V::splat(LINEAR));
         (sigmoid(x.mul(inner)), slope)
-    }
-}
-
-#[inline(always)]
-unsafe fn map<V: Simd>(x: &[f32], out: &mut [f32], f: impl Fn(V) -> V) {
-    for i in (0..x.len()).step_by(V::LANES) {
-        // SAFETY: the slices have one length.
-        unsafe {
-            let n = x.len() - i;
-            f(V::load_up_to(x.as_ptr().add(i), n)).store_up_to(out.as_mut_ptr().add(i), n);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn map2<V: Simd>(x: &[f32], y: &[f32], out: &mut [f32], f: impl Fn(V, V) -> V) {
-    for i in (0..x.len()).step_by(V::LANES) {
-        // SAFETY: the slices have one length.
-        unsafe {
-            let n = x.len() - i;
-            let (x, y) = (V::load_up_to(x.as_ptr().add(i), n), V::load_up_to(y.as_ptr().add(i), n));
-            f(x, y).store_up_to(out.as_mut_ptr().add(i), n);
-        }
     }
 }
 

@@ -273,9 +273,10 @@ unsafe fn silu_backward_v<V: Simd>(
         let (sum, dot) = (sums.as_mut_ptr(), sums.as_mut_ptr().add(c));
         for j in (0..c).step_by(V::LANES) {
             let n = c - j;
-            let load = |p: &[f32]| V::load_up_to(p.as_ptr().add(j), n);
-            let (mean, factor, scale, shift) =
-                (load(s.mean), load(s.factor), load(s.scale), load(s.shift));
+            let mean = V::load_up_to(s.mean.as_ptr().add(j), n);
+            let factor = V::load_up_to(s.factor.as_ptr().add(j), n);
+            let scale = V::load_up_to(s.scale.as_ptr().add(j), n);
+            let shift = V::load_up_to(s.shift.as_ptr().add(j), n);
             let mut sum_j = V::load_up_to(sum.add(j), n);
             let mut dot_j = V::load_up_to(dot.add(j), n);
             for i in 0..x.len() / c {
@@ -306,9 +307,11 @@ unsafe fn combine_v<V: Simd>(x: &[f32], [a, b, d]: [&[f32]; 3], g: &mut [f32]) {
         for i in 0..x.len() / c {
             for j in (0..c).step_by(V::LANES) {
                 let (at, n) = (i * c + j, c - j);
-                let load = |p: &[f32]| V::load_up_to(p.as_ptr().add(j), n);
-                let rest = V::load_up_to(x.as_ptr().add(at), n).fma(load(b), load(d));
-                let out = V::load_up_to(g.as_ptr().add(at), n).fma(load(a), rest);
+                let a = V::load_up_to(a.as_ptr().add(j), n);
+                let b = V::load_up_to(b.as_ptr().add(j), n);
+                let d = V::load_up_to(d.as_ptr().add(j), n);
+                let rest = V::load_up_to(x.as_ptr().add(at), n).fma(b, d);
+                let out = V::load_up_to(g.as_ptr().add(at), n).fma(a, rest);
                 out.store_up_to(g.as_mut_ptr().add(at), n);
             }
         }

@@ -93,24 +93,22 @@ pub(crate) unsafe fn normalise_row_backward<V: Simd>(
     unsafe {
         let (mean, factor) = moments::<V>(x, width, eps);
         let (mean_v, factor_v) = (V::splat(mean), V::splat(factor));
-        let load = |p: *const f32, j: usize| {
-            let n = (width - j).min(V::LANES);
-            if n == V::LANES { V::load(p.add(j)) } else { V::load_partial(p.add(j), n) }
-        };
         let (mut sum, mut dot) = (V::splat(0.0), V::splat(0.0));
         for j in (0..width).step_by(V::LANES) {
-            let g = load(g, j);
+            let n = width - j;
+            let g = V::load_up_to(g.add(j), n);
             sum = sum.add(g);
             // Lanes beyond the end have g = 0, so their x̂ does not matter.
-            dot = g.fma(load(x, j).sub(mean_v).mul(factor_v), dot);
+            let x_hat = V::load_up_to(x.add(j), n).sub(mean_v).mul(factor_v);
+            dot = g.fma(x_hat, dot);
         }
         let mean_g = V::splat(sum.sum() / width as f32);
         let mean_gx = V::splat(dot.sum() / width as f32);
         for j in (0..width).step_by(V::LANES) {
-            let n = (width - j).min(V::LANES);
-            let x_hat = load(x, j).sub(mean_v).mul(factor_v);
-            let out = load(g, j).sub(mean_g).sub(x_hat.mul(mean_gx)).mul(factor_v);
-            if n == V::LANES { out.store(to.add(j)) } else { out.store_partial(to.add(j), n) }
+            let n = width - j;
+            let x_hat = V::load_up_to(x.add(j), n).sub(mean_v).mul(factor_v);
+            let g = V::load_up_to(g.add(j), n);
+            g.sub(mean_g).sub(x_hat.mul(mean_gx)).mul(factor_v).store_up_to(to.add(j), n);
         }
     }
 }

@@ -48,8 +48,10 @@ unsafe fn add_rows_v<V: Simd>(x: &[f32], out: &mut [f32]) {
     unsafe {
         let mut j = 0;
         while j + WIDTH * V::LANES <= n {
-            let mut sums: [V; WIDTH] =
-                std::array::from_fn(|w| V::load(out.as_ptr().add(j + w * V::LANES)));
+            let mut sums = [V::splat(0.0); WIDTH];
+            for (w, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load(out.as_ptr().add(j + w * V::LANES));
+            }
             for i in 0..rows {
                 for (w, sum) in sums.iter_mut().enumerate() {
                     *sum = sum.add(V::load(x.as_ptr().add(i * n + j + w * V::LANES)));

@@ -163,6 +163,17 @@ unsafe fn turn_out<V: Simd>(from: &Scratch, d: usize, count: usize, to: *mut f32
     }
 }
 
+/// Replaces scores by `exp2(score - max)`, and returns that.
+#[inline(always)]
+unsafe fn weigh<V: Simd>(at: *mut f32, max: V) -> V {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let weight = exp2(V::load(at).sub(max));
+        weight.store(at);
+        weight
+    }
+}
+
 /// The running softmax of a block of queries.
 struct Softmax<V> {
     max: [V; MAX_VECTORS],
@@ -208,22 +219,16 @@ impl<V: Simd> Softmax<V> {
                 let max = max[0].max(max[1]).max(max[2].max(max[3]));
                 let factor = exp2(self.max[j].sub(max));
                 self.max[j] = max;
-                let weigh = |t: usize| {
-                    let at = scores.add(t * block);
-                    let weight = exp2(V::load(at).sub(max));
-                    weight.store(at);
-                    weight
-                };
                 let mut sum = [V::splat(0.0); 4];
                 let mut t = 0;
                 while t + 4 <= n {
                     for (i, sum) in sum.iter_mut().enumerate() {
-                        *sum = sum.add(weigh(t + i));
+                        *sum = sum.add(weigh(scores.add((t + i) * block), max));
                     }
                     t += 4;
                 }
                 for t in t..n {
-                    sum[0] = sum[0].add(weigh(t));
+                    sum[0] = sum[0].add(weigh(scores.add(t * block), max));
                 }
                 let sum = sum[0].add(sum[1]).add(sum[2].add(sum[3]));
                 self.sum[j] = self.sum[j].fma(factor, sum);

@@ -102,13 +102,14 @@ impl Simd for Avx512 {
 #[inline(always)]
 unsafe fn transpose8(rows: &[*const f32; 8], to: *mut f32, step: usize) {
     unsafe {
-        // Rows i and i + 4 share a register from the start, which spares the last round.
-        let load = |i: usize, half: usize| {
-            let low = _mm256_castps128_ps256(_mm_loadu_ps(rows[i].add(4 * half)));
-            _mm256_insertf128_ps(low, _mm_loadu_ps(rows[i + 4].add(4 * half)), 1)
-        };
         for half in 0..2 {
-            let (r0, r1, r2, r3) = (load(0, half), load(1, half), load(2, half), load(3, half));
+            let mut r = [_mm256_setzero_ps(); 4];
+            for (i, r) in r.iter_mut().enumerate() {
+                // Rows i and i + 4 share a register from the start, which spares the last round.
+                let low = _mm256_castps128_ps256(_mm_loadu_ps(rows[i].add(4 * half)));
+                *r = _mm256_insertf128_ps(low, _mm_loadu_ps(rows[i + 4].add(4 * half)), 1);
+            }
+            let [r0, r1, r2, r3] = r;
             let (a, b) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
             let (c, d) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
             let to = to.add(4 * half * step);

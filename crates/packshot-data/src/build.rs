@@ -117,7 +117,7 @@ pub struct BuildReport {
 
 /// What became of an object.
 enum Outcome {
-    Made { record: Record, resumed: bool },
+    Made { record: Box<Record>, resumed: bool },
     Flat(String),
     Skipped(Skipped),
 }
@@ -255,7 +255,7 @@ fn run(job: &Job, set: &Path, options: &BuildOptions, context: &Context) -> Resu
     let folder = object_folder(set, job.id());
     if let Some(record) = reuse(&folder, &loaded) {
         return Ok(Outcome::Made {
-            record,
+            record: Box::new(record),
             resumed: true,
         });
     }
@@ -267,7 +267,7 @@ fn run(job: &Job, set: &Path, options: &BuildOptions, context: &Context) -> Resu
         Ok(Made::Whole(object)) => {
             object.write(&folder)?;
             Ok(Outcome::Made {
-                record: object.record,
+                record: Box::new(object.record),
                 resumed: false,
             })
         }
@@ -287,7 +287,7 @@ fn summarise(outcomes: Vec<Outcome>) -> (Vec<Record>, BuildReport) {
                     Split::Train => report.train += 1,
                     Split::Val => report.val += 1,
                 }
-                records.push(record);
+                records.push(*record);
             }
             Outcome::Flat(id) => report.flat_dropped.push(id),
             Outcome::Skipped(skipped) => report.skipped.push(skipped),

@@ -272,11 +272,13 @@ impl Row {
             None => id_from_path(&self.file),
         };
         check_id(&id).map_err(|e| e.at("id"))?;
-        let split = self.split.unwrap_or(if hash(&id) % VAL_SHARE == 0 {
-            Split::Val
-        } else {
-            Split::Train
-        });
+        let split = self
+            .split
+            .unwrap_or(if hash(&id).is_multiple_of(VAL_SHARE) {
+                Split::Val
+            } else {
+                Split::Train
+            });
         Ok(CatalogueEntry {
             file: folder.join(&self.file),
             id,

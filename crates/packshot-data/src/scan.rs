@@ -143,10 +143,16 @@ mod tests {
                 .filter(|&i| scan.rgba[i * 4 + 3] == 255)
                 .collect();
             assert_eq!(seen.len(), scan.points.len());
-            // The whole object is in the picture.
+            // The whole object is in the picture, and not much more.
             let side = scan.camera.width;
-            let on_border = |i: &usize| i % side % (side - 1) == 0 || i / side % (side - 1) == 0;
-            assert!(!seen.iter().any(on_border));
+            let places: Vec<f32> = [[0.25, 0.125, 0.5], [-0.25, 0.125, 0.5], [0.25, 0.125, -0.5]]
+                .into_iter()
+                .flat_map(|corner| [corner, corner.map(|v: f32| -v)])
+                .map(|corner| scan.camera.project(corner.into()).unwrap())
+                .flat_map(|place| [place.x, place.y])
+                .collect();
+            assert!(places.iter().all(|v| (0.0..=side as f32).contains(v)));
+            assert!(places.iter().any(|v| (v - side as f32 / 2.0).abs() > 14.0));
             for (&i, &point) in seen.iter().zip(&scan.points) {
                 let projected = scan.camera.project(point.into()).unwrap();
                 assert!((projected.x - (i % side) as f32 - 0.5).abs() < 1e-2);

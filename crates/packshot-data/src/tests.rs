@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A red cupboard with a green front, a blue sheet, a post and two files that are no meshes.
-fn catalogue(folder: &Path) -> Source {
+fn catalogue(folder: &Path) -> [Source; 1] {
     let cupboard = cuboid(
         [1.0, 2.0, 3.0],
         [2.0, 2.8, 5.0],
@@ -30,11 +30,11 @@ fn catalogue(folder: &Path) -> Source {
         r#"{"id":"missing","file":"missing.glb","caption":"a missing thing"}"#,
     ];
     std::fs::write(folder.join("objects.jsonl"), lines.join("\n")).unwrap();
-    Source::Folder {
+    [Source::Folder {
         path: folder.to_owned(),
         captions: None,
         filter: Filter::default(),
-    }
+    }]
 }
 
 fn quick() -> BuildOptions {
@@ -74,7 +74,7 @@ fn a_folder_of_meshes_becomes_a_training_set() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let out = home.path().join("set");
-    let report = build(&[source], &out, &quick(), &Context::silent()).unwrap();
+    let report = build(&source, &out, &quick(), &Context::silent()).unwrap();
     assert_eq!((report.objects, report.train, report.val), (3, 2, 1));
     let skipped: Vec<&str> = report.skipped.iter().map(|s| s.id.as_str()).collect();
     assert_eq!(skipped, ["broken", "missing"]);
@@ -97,6 +97,49 @@ fn a_folder_of_meshes_becomes_a_training_set() {
 }
 
 #[test]
+fn a_folder_of_obj_files_and_recipes_mix() {
+    let home = tempfile::tempdir().unwrap();
+    let obj = "v 0 0 0\nv 1 0 0\nv 0 2 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
+    std::fs::create_dir(home.path().join("m")).unwrap();
+    std::fs::write(home.path().join("m/corner.obj"), obj).unwrap();
+    let table = "file,caption,category\nm/corner.obj,a tall corner,shape\nm/x.stl,a part,shape\n";
+    std::fs::write(home.path().join("captions.csv"), table).unwrap();
+    let sources = [
+        Source::Folder {
+            path: home.path().to_owned(),
+            captions: None,
+            filter: Filter::default(),
+        },
+        Source::Recipes {
+            names: vec!["mug".to_owned()],
+            count: 1,
+        },
+    ];
+    let out = home.path().join("set");
+    let report = build(&sources, &out, &quick(), &Context::silent()).unwrap();
+    assert_eq!(report.skipped.len(), 1);
+    assert_eq!(report.skipped[0].id, "m-x");
+    let set = TrainingSet::open(&out).unwrap();
+    let ids: Vec<&str> = set.objects.iter().map(|o| o.id.as_str()).collect();
+    assert_eq!(ids, ["m-corner", "recipe-mug-0"]);
+    // OBJ is +Y up: the longest side stands.
+    let corner = object(&set, "m-corner");
+    let heights = corner.positions.iter().map(|p| p[2]);
+    assert!(heights.fold(0.0, f32::max) > 0.45);
+    let mug = object(&set, "recipe-mug-0");
+    assert!(mug.caption.contains("mug") && !mug.captions.is_empty());
+    assert_eq!(mug.licence, "CC0-1.0");
+    let unknown = [Source::Recipes {
+        names: vec!["anvil".to_owned()],
+        count: 1,
+    }];
+    let other = home.path().join("other");
+    let error = build(&unknown, &other, &quick(), &Context::silent()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.hint().unwrap().contains("mug"));
+}
+
+#[test]
 fn points_are_the_surface_in_its_own_colours() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
@@ -106,7 +149,7 @@ fn points_are_the_surface_in_its_own_colours() {
         resolution: 128,
         ..quick()
     };
-    build(&[source], &out, &options, &Context::silent()).unwrap();
+    build(&source, &out, &options, &Context::silent()).unwrap();
     let set = TrainingSet::open(&out).unwrap();
     let cupboard = object(&set, "cupboard");
     assert_eq!(cupboard.positions.len(), crate::POINTS);
@@ -153,7 +196,7 @@ fn views_are_framed_lit_and_fit_their_clouds() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let out = home.path().join("set");
-    build(&[source], &out, &quick(), &Context::silent()).unwrap();
+    build(&source, &out, &quick(), &Context::silent()).unwrap();
     let set = TrainingSet::open(&out).unwrap();
     for object in &set.objects {
         assert_eq!(object.views.len(), VIEWS);
@@ -213,7 +256,7 @@ fn flat_objects_are_dropped_unless_wanted() {
     ] {
         let out = home.path().join(format!("{flat:?}"));
         let options = BuildOptions { flat, ..quick() };
-        let report = build(&[source.clone()], &out, &options, &Context::silent()).unwrap();
+        let report = build(&source, &out, &options, &Context::silent()).unwrap();
         assert_eq!(report.flat_dropped, dropped);
         assert_eq!(report.objects, 3 - dropped.len());
     }
@@ -234,7 +277,7 @@ fn the_number_of_threads_changes_nothing() {
                 .num_threads(threads)
                 .build()
                 .unwrap()
-                .install(|| build(&[source.clone()], &out, &options, &Context::silent()))
+                .install(|| build(&source, &out, &options, &Context::silent()))
                 .unwrap();
             files(&out)
         })
@@ -246,7 +289,7 @@ fn the_number_of_threads_changes_nothing() {
         seed: packshot_core::Seed(1),
         ..options
     };
-    build(&[source], &other, &options, &Context::silent()).unwrap();
+    build(&source, &other, &options, &Context::silent()).unwrap();
     let cloud = Path::new("objects/cupboard/cloud.ply");
     assert!(files(&other)[cloud] != made[0][cloud]);
 }
@@ -267,7 +310,7 @@ fn an_interrupted_build_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let whole = home.path().join("whole");
-    build(&[source.clone()], &whole, &quick(), &Context::silent()).unwrap();
+    build(&source, &whole, &quick(), &Context::silent()).unwrap();
 
     let out = home.path().join("set");
     let token = CancelToken::default();
@@ -278,31 +321,31 @@ fn an_interrupted_build_goes_on() {
         .unwrap()
         .install(|| {
             let context = Context::new(&impatient, token);
-            build(&[source.clone()], &out, &quick(), &context)
+            build(&source, &out, &quick(), &context)
         })
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert!(error.hint().unwrap().contains(".set.partial"));
     assert!(!out.exists());
-    let report = build(&[source.clone()], &out, &quick(), &Context::silent()).unwrap();
+    let report = build(&source, &out, &quick(), &Context::silent()).unwrap();
     assert_eq!((report.objects, report.resumed), (3, 1));
     assert!(files(&out) == files(&whole));
 
-    let error = build(&[source.clone()], &out, &quick(), &Context::silent()).unwrap_err();
+    let error = build(&source, &out, &quick(), &Context::silent()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     // What other settings have left is not mixed in, nor thrown away.
     let left = home.path().join(".new.partial");
     std::fs::create_dir(&left).unwrap();
     std::fs::write(left.join("settings.json"), "{}").unwrap();
     let new = home.path().join("new");
-    let error = build(&[source.clone()], &new, &quick(), &Context::silent()).unwrap_err();
+    let error = build(&source, &new, &quick(), &Context::silent()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(left.join("settings.json").exists());
     let force = BuildOptions {
         force: true,
         ..quick()
     };
-    build(&[source], &out, &force, &Context::silent()).unwrap();
+    build(&source, &out, &force, &Context::silent()).unwrap();
     assert!(files(&out) == files(&whole));
 }
 
@@ -311,7 +354,7 @@ fn a_pack_holds_the_set() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let (out, file) = (home.path().join("set"), home.path().join("set.pack"));
-    build(&[source], &out, &quick(), &Context::silent()).unwrap();
+    build(&source, &out, &quick(), &Context::silent()).unwrap();
     let set = TrainingSet::open(&out).unwrap();
     let options = PackOptions::default();
     let report = pack(&out, &file, &options, &Context::silent()).unwrap();
@@ -367,7 +410,7 @@ fn hostile_packs_give_errors() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let (out, file) = (home.path().join("set"), home.path().join("set.pack"));
-    build(&[source], &out, &quick(), &Context::silent()).unwrap();
+    build(&source, &out, &quick(), &Context::silent()).unwrap();
     let options = PackOptions {
         points: 64,
         views: 1,
@@ -405,7 +448,7 @@ fn broken_sets_name_the_file() {
     let home = tempfile::tempdir().unwrap();
     let source = catalogue(home.path());
     let out = home.path().join("set");
-    build(&[source], &out, &quick(), &Context::silent()).unwrap();
+    build(&source, &out, &quick(), &Context::silent()).unwrap();
     let views = out.join("objects/post/views.png");
     std::fs::copy(out.join("objects/post/cloud.ply"), &views).unwrap();
     let error = TrainingSet::open(&out).unwrap_err();

@@ -8,7 +8,7 @@ use packshot_geometry::PointCloud;
 use packshot_geometry::framing::Framing;
 use std::path::Path;
 
-/// A training set, whole in memory: about 20 KB a view and 60 KB a cloud.
+/// A training set, whole in memory: 16 KB a view and 60 KB a cloud.
 #[derive(Clone, Debug, Default)]
 pub struct TrainingSet {
     /// The objects, in the order of the set.

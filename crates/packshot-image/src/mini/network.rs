@@ -2,6 +2,7 @@
 //! and words at its waist.
 
 use candle_core::{Result, Tensor};
+use packshot_encoders::words::Vocabulary;
 use packshot_encoders::{TextEncoderConfig, TextFeatures};
 use packshot_nn::layers::{AdaLnStack, Conv3x3, Linear};
 use packshot_nn::ops;
@@ -31,20 +32,18 @@ pub struct ImageNetworkConfig {
     pub heads: usize,
     /// The text encoder.
     pub text: TextEncoderConfig,
-    /// Words that the text encoder knows.
-    pub vocabulary: usize,
 }
 
 impl ImageNetworkConfig {
     /// The embedded model.
-    pub fn embedded(vocabulary: usize) -> Self {
+    pub fn embedded(vocabulary: &Vocabulary) -> Self {
+        let inner = 192;
         Self {
             outer: 96,
-            inner: 192,
+            inner,
             layers: 4,
             heads: 4,
-            text: TextEncoderConfig { width: 192, ..TextEncoderConfig::default() },
-            vocabulary,
+            text: TextEncoderConfig::new(vocabulary, inner),
         }
     }
 }
@@ -150,7 +149,13 @@ impl ImageNetwork {
             norm_bias: params.get("norm.bias", &[c], Init::Zeros)?,
             pixels: Linear::new(&params.sub("pixels"), c, CELL * CELL * HEAD)?,
             head1: Conv3x3::new(&params.sub("head1"), HEAD + 3, HEAD, 1)?,
-            head2: Conv3x3::with_init(&params.sub("head2"), HEAD, 3, 1, Init::Normal { std: 0.01 })?,
+            head2: Conv3x3::with_init(
+                &params.sub("head2"),
+                HEAD,
+                3,
+                1,
+                Init::Normal { std: 0.01 },
+            )?,
             config,
         })
     }
@@ -167,8 +172,7 @@ impl ImageNetwork {
         let b = t.len();
         let (c, w) = (self.config.outer, self.config.inner);
         let cells = Tensor::from_vec(unshuffled(noisy), (b, CELLS, CELLS, CELL_VALUES), device)?;
-        let embedding =
-            (self.stack.embed_time(t, device)? + self.text.forward(&text.pooled)?)?;
+        let embedding = (self.stack.embed_time(t, device)? + self.text.forward(&text.pooled)?)?;
         let e = ops::silu(&embedding)?;
 
         let h = self.input.forward(&cells)?;
@@ -177,7 +181,9 @@ impl ImageNetwork {
         let h = self.middle.forward(&self.shrink.forward(&h1)?, &e)?;
 
         let waist = CELLS / 2;
-        let tokens = h.reshape((b, waist * waist, w))?.broadcast_add(&self.position)?;
+        let tokens = h
+            .reshape((b, waist * waist, w))?
+            .broadcast_add(&self.position)?;
         let x = Tensor::cat(&[&tokens, &text.tokens], 1)?;
         let x = self.stack.forward(&x, &embedding)?;
         let x = x.narrow(1, 0, waist * waist)?.contiguous()?;
@@ -197,7 +203,10 @@ impl ImageNetwork {
         )?;
         let h = self.pixels.forward(&h)?;
         let h = h.reshape((b, CELLS, CELLS, CELL, CELL, HEAD))?;
-        let h = h.permute((0, 1, 3, 2, 4, 5))?.contiguous()?.reshape((b, SIDE, SIDE, HEAD))?;
+        let h = h
+            .permute((0, 1, 3, 2, 4, 5))?
+            .contiguous()?
+            .reshape((b, SIDE, SIDE, HEAD))?;
         let own = Tensor::from_slice(noisy, (b, SIDE, SIDE, 3), device)?;
         let h = ops::gelu_tanh(&self.head1.forward(&Tensor::cat(&[&h, &own], 3)?)?)?;
         self.head2.forward(&h)

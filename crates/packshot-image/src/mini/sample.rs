@@ -5,7 +5,8 @@ use candle_core::Device;
 use packshot_core::{
     Context, Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage, StageTimer, colour,
 };
-use packshot_encoders::{Prompt, PromptReader, TextEncoder, TextFeatures, TokenBatch, Vocabulary};
+use packshot_encoders::words::{Prompt, PromptReader, Synonyms, Vocabulary};
+use packshot_encoders::{TextEncoder, TextFeatures, TokenBatch};
 use packshot_nn::params::Params;
 use packshot_nn::weights::{Weights, candle_error};
 
@@ -34,18 +35,23 @@ impl MiniImage {
     pub fn load(bytes: &[u8]) -> Result<Self> {
         let weights = Weights::from_bytes(bytes)?;
         if weights.metadata.get("kind").map(String::as_str) != Some("image") {
-            return Err(Error::bad_input("the weight file holds no text-to-image network"));
+            return Err(Error::bad_input(
+                "the weight file holds no text-to-image network",
+            ));
         }
         let config: ImageNetworkConfig = weights.json("config")?;
         let vocabulary: Vocabulary = weights.json("vocabulary")?;
         let params = Params::loaded(weights.tensors, &Device::Cpu);
-        let broken =
-            |e: candle_core::Error| Error::bad_input(format!("the weights do not fit the network: {e}"));
-        let encoder =
-            TextEncoder::new(config.text.clone(), config.vocabulary, &params.sub("text_encoder"))
-                .map_err(broken)?;
+        let broken = |e: candle_core::Error| {
+            Error::bad_input(format!("the weights do not fit the network: {e}"))
+        };
+        let encoder = TextEncoder::new(config.text, &params.sub("text_encoder")).map_err(broken)?;
         let network = ImageNetwork::new(config, &params).map_err(broken)?;
-        Ok(Self { network, encoder, reader: PromptReader::with_builtin_synonyms(vocabulary) })
+        Ok(Self {
+            network,
+            encoder,
+            reader: PromptReader::new(vocabulary, Synonyms::embedded()?),
+        })
     }
 
     /// Reads prompts for this network's vocabulary.
@@ -54,8 +60,17 @@ impl MiniImage {
     }
 
     /// A 64×64 sRGB picture of `prompt`.
-    pub fn generate(&self, prompt: &Prompt, settings: ImageSettings, context: &Context<'_>) -> Result<Image> {
-        let key = NoiseKey { candidate: settings.candidate, stage: Stage::Image, step: 0 };
+    pub fn generate(
+        &self,
+        prompt: &Prompt,
+        settings: ImageSettings,
+        context: &Context<'_>,
+    ) -> Result<Image> {
+        let key = NoiseKey {
+            candidate: settings.candidate,
+            stage: Stage::Image,
+            step: 0,
+        };
         let noise = NoiseStream::new(settings.seed, key).normals(SIDE * SIDE * 3);
         let mut stage = context.stage("image", Some(settings.steps as u64));
         let flop = packshot_nn::flop::total();
@@ -76,18 +91,22 @@ impl MiniImage {
 
 /// 8-bit picture of values in [−1, 1].
 pub(super) fn image_of(values: &[f32]) -> Result<Image> {
-    let data = values.iter().map(|v| colour::level(v * 0.5 + 0.5)).collect();
+    let data = values
+        .iter()
+        .map(|v| colour::level(v * 0.5 + 0.5))
+        .collect();
     Image::from_raw(SIDE, SIDE, 3, data)
         .ok_or_else(|| Error::internal("the image network gave a picture of another size"))
 }
 
 /// Features of `prompts`, followed by the same number of empty prompts for guidance.
 fn guided_text(encoder: &TextEncoder, prompts: &[Prompt], guided: bool) -> Result<TextFeatures> {
-    let mut batch: Vec<Option<&Prompt>> = prompts.iter().map(Some).collect();
-    if guided {
-        batch.extend(prompts.iter().map(|_| None));
-    }
-    encoder.encode(&TokenBatch::new(&batch, encoder.config())).map_err(candle_error)
+    let empty = Prompt::unconditional();
+    let unguided = if guided { prompts.len() } else { 0 };
+    let all = prompts.iter().chain(std::iter::repeat_n(&empty, unguided));
+    encoder
+        .encode(&TokenBatch::new(all, encoder.config()))
+        .map_err(candle_error)
 }
 
 /// Takes `x` (noise, one picture for each prompt) to pictures by Euler steps from t = 1 to 0.

@@ -4,7 +4,8 @@ use super::network::{ImageNetwork, ImageNetworkConfig, SIDE};
 use super::sample::{image_of, sample};
 use candle_core::{Device, Tensor};
 use packshot_core::{Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage};
-use packshot_encoders::{Prompt, PromptReader, TextEncoder, TokenBatch, Vocabulary};
+use packshot_encoders::words::{Prompt, PromptReader, Synonyms, Vocabulary};
+use packshot_encoders::{TextAugmentation, TextEncoder, TokenBatch};
 use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
@@ -61,13 +62,34 @@ pub struct ImageTask<S> {
 
 impl<S: PictureSource> ImageTask<S> {
     /// A task on the pictures of `source` with a vocabulary, which fixes the network's size.
-    pub fn new(config: ImageTraining, vocabulary: Vocabulary, source: S, device: Device) -> Self {
-        let reader = PromptReader::with_builtin_synonyms(vocabulary.clone());
-        Self { config, source, vocabulary, reader, device }
+    ///
+    /// # Errors
+    /// When the built-in synonyms cannot be read.
+    pub fn new(
+        config: ImageTraining,
+        vocabulary: Vocabulary,
+        source: S,
+        device: Device,
+    ) -> Result<Self> {
+        let reader = PromptReader::new(vocabulary.clone(), Synonyms::embedded()?);
+        Ok(Self {
+            config,
+            source,
+            vocabulary,
+            reader,
+            device,
+        })
     }
 
     fn random(&self, stage: Stage, index: u32, step: u64) -> NoiseStream {
-        NoiseStream::new(self.config.seed, NoiseKey { candidate: index, stage, step: step as u32 })
+        NoiseStream::new(
+            self.config.seed,
+            NoiseKey {
+                candidate: index,
+                stage,
+                step: step as u32,
+            },
+        )
     }
 
     /// Estimates for `pictures` mixed with noise at `times`, and the clean values.
@@ -98,8 +120,10 @@ impl<S: PictureSource> ImageTask<S> {
 
     /// A caption that says nothing to the network (all words dropped by the reader) becomes the
     /// empty prompt.
-    fn read(&self, caption: &str) -> Option<Prompt> {
-        self.reader.read(caption).ok()
+    fn read(&self, caption: &str) -> Prompt {
+        self.reader
+            .read(caption)
+            .unwrap_or_else(|_| Prompt::unconditional())
     }
 }
 
@@ -109,24 +133,27 @@ impl<S: PictureSource> Task for ImageTask<S> {
     fn build(&self, params: &Params) -> candle_core::Result<TextToImage> {
         let config = self.config.network.clone();
         Ok(TextToImage {
-            encoder: TextEncoder::new(
-                config.text.clone(),
-                config.vocabulary,
-                &params.sub("text_encoder"),
-            )?,
+            encoder: TextEncoder::new(config.text, &params.sub("text_encoder"))?,
             network: ImageNetwork::new(config, params)?,
         })
     }
 
     fn loss(&mut self, model: &TextToImage, step: u64, batch: usize) -> Result<Tensor> {
-        let mut noise: Vec<NoiseStream> =
-            (0..batch).map(|i| self.random(Stage::Train, i as u32, step)).collect();
-        let pictures: Vec<CaptionedPicture> =
-            noise.iter_mut().map(|random| self.source.draw(random)).collect();
-        let prompts: Vec<Option<Prompt>> = pictures.iter().map(|p| self.read(&p.caption)).collect();
-        let prompts: Vec<Option<&Prompt>> = prompts.iter().map(Option::as_ref).collect();
+        let mut noise: Vec<NoiseStream> = (0..batch)
+            .map(|i| self.random(Stage::Train, i as u32, step))
+            .collect();
+        let pictures: Vec<CaptionedPicture> = noise
+            .iter_mut()
+            .map(|random| self.source.draw(random))
+            .collect();
+        let prompts: Vec<Prompt> = pictures.iter().map(|p| self.read(&p.caption)).collect();
         let mut random = self.random(Stage::Train, u32::MAX, step);
-        let tokens = TokenBatch::for_training(&prompts, model.encoder.config(), &mut random);
+        let tokens = TokenBatch::for_training(
+            &prompts,
+            model.encoder.config(),
+            &TextAugmentation::default(),
+            &mut random,
+        );
         let times: Vec<f32> = noise
             .iter_mut()
             .map(|random| {
@@ -152,8 +179,7 @@ impl<S: PictureSource> Task for ImageTask<S> {
                 let mut noise: Vec<NoiseStream> = (0..chunk.len())
                     .map(|i| self.random(Stage::Eval, (number * 16 + i) as u32, 0))
                     .collect();
-                let prompts: Vec<Option<Prompt>> = chunk.iter().map(|p| self.read(&p.caption)).collect();
-                let prompts: Vec<Option<&Prompt>> = prompts.iter().map(Option::as_ref).collect();
+                let prompts: Vec<Prompt> = chunk.iter().map(|p| self.read(&p.caption)).collect();
                 let tokens = TokenBatch::new(&prompts, model.encoder.config());
                 let times = vec![t; chunk.len()];
                 let (estimate, clean) = self.estimate(model, chunk, &times, &mut noise, &tokens)?;
@@ -170,21 +196,32 @@ impl<S: PictureSource> Task for ImageTask<S> {
 
     fn sample_sheet(&mut self, model: &TextToImage) -> Result<Option<Image>> {
         const COLUMNS: usize = 8;
-        let prompts: Vec<Prompt> = self.config.prompts.iter().filter_map(|p| self.read(p)).collect();
+        let prompts: Vec<Prompt> = self.config.prompts.iter().map(|p| self.read(p)).collect();
         if prompts.is_empty() {
             return Ok(None);
         }
-        let mut sheet =
-            Image::filled(COLUMNS * SIDE, prompts.len().div_ceil(COLUMNS) * SIDE, &[255; 3]);
+        let mut sheet = Image::filled(
+            COLUMNS * SIDE,
+            prompts.len().div_ceil(COLUMNS) * SIDE,
+            &[255; 3],
+        );
         for (number, chunk) in prompts.chunks(8).enumerate() {
             let noise: Vec<f32> = (0..chunk.len())
                 .flat_map(|i| {
-                    self.random(Stage::Eval, (number * 8 + i) as u32, 1).normals(SIDE * SIDE * 3)
+                    self.random(Stage::Eval, (number * 8 + i) as u32, 1)
+                        .normals(SIDE * SIDE * 3)
                 })
                 .collect();
             let (steps, guidance) = (self.config.steps, self.config.guidance);
-            let pictures =
-                sample(&model.network, &model.encoder, chunk, noise, steps, guidance, None)?;
+            let pictures = sample(
+                &model.network,
+                &model.encoder,
+                chunk,
+                noise,
+                steps,
+                guidance,
+                None,
+            )?;
             for (i, values) in pictures.chunks_exact(SIDE * SIDE * 3).enumerate() {
                 let picture = image_of(values)?;
                 let cell = number * 8 + i;
@@ -205,8 +242,14 @@ impl<S: PictureSource> Task for ImageTask<S> {
         Ok(HashMap::from([
             ("format".to_owned(), "packshot-mini 1".to_owned()),
             ("kind".to_owned(), "image".to_owned()),
-            ("config".to_owned(), serde_json::to_string(&self.config.network).map_err(broken)?),
-            ("vocabulary".to_owned(), serde_json::to_string(&self.vocabulary).map_err(broken)?),
+            (
+                "config".to_owned(),
+                serde_json::to_string(&self.config.network).map_err(broken)?,
+            ),
+            (
+                "vocabulary".to_owned(),
+                serde_json::to_string(&self.vocabulary).map_err(broken)?,
+            ),
         ]))
     }
 }

@@ -3,7 +3,7 @@
 use super::network::ImageNetworkConfig;
 use super::train::{ImageTask, ImageTraining, PictureSource};
 use packshot_core::{Context, Result, Seed};
-use packshot_encoders::Vocabulary;
+use packshot_encoders::words::Vocabulary;
 use packshot_nn::device::TrainDevice;
 use packshot_nn::train_loop::{RunFolder, RunReport, RunSettings, SheetWriter, run};
 use packshot_nn::weights::Weights;
@@ -25,11 +25,10 @@ pub fn train_image(
     let saved = target.folder.join("weights.safetensors");
     let earlier = match &target.from_weights {
         // A checkpoint goes before other weights, and its words with it.
-        _ if target.folder.join("checkpoint.safetensors").exists() && saved.exists() => {
-            Some(std::fs::read(&saved).map_err(|e| {
-                packshot_core::Error::io(format!("read {}", saved.display()), e)
-            })?)
-        }
+        _ if target.folder.join("checkpoint.safetensors").exists() && saved.exists() => Some(
+            std::fs::read(&saved)
+                .map_err(|e| packshot_core::Error::io(format!("read {}", saved.display()), e))?,
+        ),
         other => other.clone(),
     };
     let vocabulary: Vocabulary = match earlier {
@@ -37,8 +36,14 @@ pub fn train_image(
         None => Vocabulary::from_captions(source.captions().iter().map(String::as_str), 1),
     };
     context.detail(format!("{} words", vocabulary.len()));
-    let network = ImageNetworkConfig::embedded(vocabulary.len());
-    let training = ImageTraining { network, prompts, steps: 20, guidance: 3.0, seed };
-    let mut task = ImageTask::new(training, vocabulary, source, device.clone());
+    let network = ImageNetworkConfig::embedded(&vocabulary);
+    let training = ImageTraining {
+        network,
+        prompts,
+        steps: 20,
+        guidance: 3.0,
+        seed,
+    };
+    let mut task = ImageTask::new(training, vocabulary, source, device.clone())?;
     run(&mut task, settings, target, &device, write_sheet, context)
 }

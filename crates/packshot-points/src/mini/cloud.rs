@@ -50,6 +50,10 @@ impl FramedCloud {
             .iter()
             .map(|rgb| rgb.map(|v| colour::level(v * 0.5 + 0.5)))
             .collect();
-        Ok(PointCloud { positions, colours: Some(colours), normals: None })
+        Ok(PointCloud {
+            positions,
+            colours: Some(colours),
+            normals: None,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::inputs::{PICTURE, POSITION_SCALE, Picture};
 use packshot_core::NoiseStream;
-use packshot_geometry::farthest_point_sample;
+use packshot_geometry::sampling::farthest_point_sample;
 
 /// An object as seen in one picture.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,11 +27,18 @@ pub trait ExampleSource {
 pub(super) type ScaledPoint = [f32; 6];
 
 /// `n` well-spread points of a random half of the example's cloud, scaled for the network.
-pub(super) fn scaled_points(example: &Example, n: usize, random: &mut NoiseStream) -> Vec<ScaledPoint> {
+pub(super) fn scaled_points(
+    example: &Example,
+    n: usize,
+    random: &mut NoiseStream,
+) -> Vec<ScaledPoint> {
     let mut half: Vec<u32> = (0..example.positions.len() as u32).collect();
     random.shuffle(&mut half);
     half.truncate((half.len() / 2).max(n));
-    let positions: Vec<[f32; 3]> = half.iter().map(|&i| example.positions[i as usize]).collect();
+    let positions: Vec<[f32; 3]> = half
+        .iter()
+        .map(|&i| example.positions[i as usize])
+        .collect();
     let start = random.below(positions.len().max(1));
     farthest_point_sample(&positions, n, start)
         .into_iter()
@@ -101,8 +108,9 @@ fn blur(values: &mut [f32]) {
         for x in 0..PICTURE {
             for c in 0..3 {
                 let at = |x: usize| source[y * row + x * 3 + c];
-                values[y * row + x * 3 + c] =
-                    0.25 * at(x.saturating_sub(1)) + 0.5 * at(x) + 0.25 * at((x + 1).min(PICTURE - 1));
+                values[y * row + x * 3 + c] = 0.25 * at(x.saturating_sub(1))
+                    + 0.5 * at(x)
+                    + 0.25 * at((x + 1).min(PICTURE - 1));
             }
         }
     }

@@ -32,16 +32,27 @@ pub(super) fn noisy_example(
 ) -> NoisyExample {
     let n = points.len();
     let positions: Vec<[f32; 3]> = points.iter().map(|p| [p[0], p[1], p[2]]).collect();
-    let mut noise: Vec<[f32; 3]> =
-        (0..n).map(|_| [random.normal(), random.normal(), random.normal()]).collect();
+    let mut noise: Vec<[f32; 3]> = (0..n)
+        .map(|_| [random.normal(), random.normal(), random.normal()])
+        .collect();
     pair_by_swaps(&positions, &mut noise, PAIRING_SWEEPS, random);
     let order = kd_order(&noise, points_per_token);
-    let mut batch = PointBatch { t: vec![t], ..PointBatch::default() };
+    let mut batch = PointBatch {
+        t: vec![t],
+        ..PointBatch::default()
+    };
     let mut target = Vec::with_capacity(n * CHANNELS);
     let coefficients = channels.map(|channel| channel.at(t));
     for &i in &order {
         let (x, z) = (points[i as usize], noise[i as usize]);
-        let z = [z[0], z[1], z[2], random.normal(), random.normal(), random.normal()];
+        let z = [
+            z[0],
+            z[1],
+            z[2],
+            random.normal(),
+            random.normal(),
+            random.normal(),
+        ];
         let x_t: [f32; CHANNELS] = std::array::from_fn(|c| (1.0 - t) * x[c] + t * z[c]);
         read_point(&x_t, &coefficients, picture, &mut batch);
         for c in 0..CHANNELS {
@@ -95,7 +106,9 @@ pub(super) fn sample(
 ) -> Result<Vec<ScaledPoint>> {
     let config = network.config();
     if steps == 0 || x.is_empty() || x.len() % config.points_per_token != 0 {
-        return Err(Error::internal("the sampler was given no steps or a broken number of points"));
+        return Err(Error::internal(
+            "the sampler was given no steps or a broken number of points",
+        ));
     }
     let positions: Vec<[f32; 3]> = x.iter().map(|p| [p[0], p[1], p[2]]).collect();
     let order = kd_order(&positions, config.points_per_token);

@@ -74,7 +74,12 @@ pub fn point_features(
             out.extend([sin, cos]);
         }
     }
-    patch(picture, guess[0] / POSITION_SCALE, guess[1] / POSITION_SCALE, out);
+    patch(
+        picture,
+        guess[0] / POSITION_SCALE,
+        guess[1] / POSITION_SCALE,
+        out,
+    );
 }
 
 /// Appends the 3×3 pixels around a place in the frame.
@@ -97,16 +102,32 @@ mod tests {
         // A black pixel near the upper right corner.
         rgb[(10 * PICTURE + 50) * 3..][..3].fill(0);
         let picture = Picture::from_srgb(&rgb);
-        let coefficients = [Coefficients { skip: 1.0, out: 1.0, input: 1.0 }; CHANNELS];
+        let coefficients = [Coefficients {
+            skip: 1.0,
+            out: 1.0,
+            input: 1.0,
+        }; CHANNELS];
         let x = (50.5 / 64.0 - 0.5) * POSITION_SCALE;
         let y = (0.5 - 10.5 / 64.0) * POSITION_SCALE;
         let mut out = Vec::new();
         let guess = [x, y, 0.3];
-        point_features(&[x, y, 0.3, 0.0, 0.0, 0.0], &coefficients, guess, &picture, &mut out);
+        point_features(
+            &[x, y, 0.3, 0.0, 0.0, 0.0],
+            &coefficients,
+            guess,
+            &picture,
+            &mut out,
+        );
         assert_eq!(out.len(), POINT_FEATURES);
         let centre = &out[POINT_FEATURES - 27 + 12..][..3];
         assert_eq!(centre, [-1.0; 3]);
-        assert_eq!(out[POINT_FEATURES - 27..].iter().filter(|&&v| v < 0.0).count(), 3);
+        assert_eq!(
+            out[POINT_FEATURES - 27..]
+                .iter()
+                .filter(|&&v| v < 0.0)
+                .count(),
+            3
+        );
         assert_eq!(map_cells(guess), [5 * 32 + 25, 2 * 16 + 12]);
     }
 

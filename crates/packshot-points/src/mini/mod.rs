@@ -13,6 +13,8 @@ mod pairing;
 mod precondition;
 mod sheet;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod train;
 mod train_upsampler;
 mod training;

@@ -32,8 +32,14 @@ pub struct PointNetworkConfig {
 impl PointNetworkConfig {
     /// The embedded model's first stage.
     pub fn points() -> Self {
-        let position = |deviation| Channel { deviation, correlation: 0.83 };
-        let colour = Channel { deviation: 0.55, correlation: 0.0 };
+        let position = |deviation| Channel {
+            deviation,
+            correlation: 0.83,
+        };
+        let colour = Channel {
+            deviation: 0.55,
+            correlation: 0.0,
+        };
         Self {
             width: 192,
             layers: 8,
@@ -42,7 +48,14 @@ impl PointNetworkConfig {
             extra_features: 0,
             point_features: POINT_FEATURES,
             map_channels: [32, 64, 128],
-            channels: [position(1.0), position(0.95), position(0.95), colour, colour, colour],
+            channels: [
+                position(1.0),
+                position(0.95),
+                position(0.95),
+                colour,
+                colour,
+                colour,
+            ],
         }
     }
 }
@@ -137,7 +150,11 @@ impl PointNetwork {
         let (_, h, w, c) = f3.dims4()?;
         let tokens = self.context.forward(&f3.reshape((batch, h * w, c))?)?;
         let tokens = tokens.broadcast_add(&self.position)?;
-        Ok(PictureFeatures { maps: [flat(&f1)?, flat(&f2)?], tokens, batch })
+        Ok(PictureFeatures {
+            maps: [flat(&f1)?, flat(&f2)?],
+            tokens,
+            batch,
+        })
     }
 
     /// The network's output F for a batch of noisy points: `[B, N, 6]`. The estimate of the clean

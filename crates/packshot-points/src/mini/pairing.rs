@@ -10,15 +10,21 @@ pub const PAIRING_SWEEPS: usize = 160;
 /// that come closer by it.
 ///
 /// Straight paths from noise to data need few sampling steps.
-pub fn pair_by_swaps(points: &[[f32; 3]], noise: &mut [[f32; 3]], sweeps: usize, random: &mut NoiseStream) {
+pub fn pair_by_swaps(
+    points: &[[f32; 3]],
+    noise: &mut [[f32; 3]],
+    sweeps: usize,
+    random: &mut NoiseStream,
+) {
     let n = points.len().min(noise.len());
     let mut order: Vec<u32> = (0..n as u32).collect();
     for _ in 0..sweeps {
         random.shuffle(&mut order);
         for pair in order.chunks_exact(2) {
             let (a, b) = (pair[0] as usize, pair[1] as usize);
-            let gain: f32 =
-                (0..3).map(|c| (points[a][c] - points[b][c]) * (noise[a][c] - noise[b][c])).sum();
+            let gain: f32 = (0..3)
+                .map(|c| (points[a][c] - points[b][c]) * (noise[a][c] - noise[b][c]))
+                .sum();
             if gain < 0.0 {
                 noise.swap(a, b);
             }
@@ -55,7 +61,9 @@ fn split(points: &[[f32; 3]], order: &mut [u32], leaf: usize) {
     }
     // Ties by index: the order is the same everywhere.
     order.sort_unstable_by(|&a, &b| {
-        points[a as usize][axis].total_cmp(&points[b as usize][axis]).then(a.cmp(&b))
+        points[a as usize][axis]
+            .total_cmp(&points[b as usize][axis])
+            .then(a.cmp(&b))
     });
     let (left, right) = order.split_at_mut(order.len() / 2);
     split(points, left, leaf);
@@ -68,11 +76,20 @@ mod tests {
     use packshot_core::{NoiseKey, Seed, Stage};
 
     fn random() -> NoiseStream {
-        NoiseStream::new(Seed(2), NoiseKey { candidate: 0, stage: Stage::Eval, step: 0 })
+        NoiseStream::new(
+            Seed(2),
+            NoiseKey {
+                candidate: 0,
+                stage: Stage::Eval,
+                step: 0,
+            },
+        )
     }
 
     fn cloud(random: &mut NoiseStream, n: usize) -> Vec<[f32; 3]> {
-        (0..n).map(|_| [random.normal(), random.normal(), random.normal()]).collect()
+        (0..n)
+            .map(|_| [random.normal(), random.normal(), random.normal()])
+            .collect()
     }
 
     #[test]
@@ -82,7 +99,11 @@ mod tests {
         let mut noise = cloud(&mut random, 256);
         let mut before = noise.clone();
         let cost = |z: &[[f32; 3]]| -> f32 {
-            points.iter().zip(z).map(|(p, q)| (0..3).map(|c| (p[c] - q[c]).powi(2)).sum::<f32>()).sum::<f32>()
+            points
+                .iter()
+                .zip(z)
+                .map(|(p, q)| (0..3).map(|c| (p[c] - q[c]).powi(2)).sum::<f32>())
+                .sum::<f32>()
                 / 256.0
         };
         let start = cost(&noise);
@@ -107,7 +128,14 @@ mod tests {
             let mean: [f32; 3] = std::array::from_fn(|c| {
                 group.iter().map(|&i| points[i as usize][c]).sum::<f32>() / group.len() as f32
             });
-            group.iter().map(|&i| (0..3).map(|c| (points[i as usize][c] - mean[c]).powi(2)).sum::<f32>()).sum()
+            group
+                .iter()
+                .map(|&i| {
+                    (0..3)
+                        .map(|c| (points[i as usize][c] - mean[c]).powi(2))
+                        .sum::<f32>()
+                })
+                .sum()
         };
         let compact: f32 = order.chunks(4).map(spread).sum();
         let loose: f32 = sorted.chunks(4).map(spread).sum();

@@ -32,7 +32,9 @@ impl Channel {
         let covariance = u * s * s + t * r * s;
         Coefficients {
             skip: covariance / variance,
-            out: (s * s - covariance * covariance / variance).max(1e-8).sqrt(),
+            out: (s * s - covariance * covariance / variance)
+                .max(1e-8)
+                .sqrt(),
             input: variance.sqrt().recip(),
         }
     }
@@ -45,9 +47,18 @@ mod tests {
 
     #[test]
     fn the_residual_has_unit_variance_and_is_uncorrelated() {
-        let channel = Channel { deviation: 0.8, correlation: 0.6 };
-        let mut noise =
-            NoiseStream::new(Seed(5), NoiseKey { candidate: 0, stage: Stage::Eval, step: 0 });
+        let channel = Channel {
+            deviation: 0.8,
+            correlation: 0.6,
+        };
+        let mut noise = NoiseStream::new(
+            Seed(5),
+            NoiseKey {
+                candidate: 0,
+                stage: Stage::Eval,
+                step: 0,
+            },
+        );
         for t in [0.1, 0.5, 0.9] {
             let c = channel.at(t);
             let (mut square, mut cross, mut input) = (0.0f64, 0.0f64, 0.0f64);

@@ -13,7 +13,10 @@ pub(super) fn row(rgb: &[u8], points: &[ScaledPoint], truth: &Example) -> Vec<Im
         .iter()
         .map(|p| {
             let position = [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE);
-            (position, [p[3], p[4], p[5]].map(|v| colour::level(v * 0.5 + 0.5)))
+            (
+                position,
+                [p[3], p[4], p[5]].map(|v| colour::level(v * 0.5 + 0.5)),
+            )
         })
         .collect();
     let step = (truth.positions.len() / points.len().max(1)).max(1);
@@ -26,7 +29,10 @@ pub(super) fn row(rgb: &[u8], points: &[ScaledPoint], truth: &Example) -> Vec<Im
         .map(|(&p, &c)| (p, c))
         .collect();
     let side = |cloud: &[([f32; 3], [u8; 3])]| -> Vec<([f32; 3], [u8; 3])> {
-        cloud.iter().map(|&([x, y, z], c)| ([z, y, -x], c)).collect()
+        cloud
+            .iter()
+            .map(|&([x, y, z], c)| ([z, y, -x], c))
+            .collect()
     };
     let mut cells = vec![enlarged(rgb)];
     for cloud in [&sampled, &real] {
@@ -48,7 +54,9 @@ pub(super) fn sheet(cells: Vec<Image>) -> Option<Image> {
         let (x0, y0) = (i % COLUMNS * CELL, i / COLUMNS * CELL);
         for y in 0..CELL {
             for x in 0..CELL {
-                sheet.pixel_mut(x0 + x, y0 + y).copy_from_slice(cell.pixel(x, y));
+                sheet
+                    .pixel_mut(x0 + x, y0 + y)
+                    .copy_from_slice(cell.pixel(x, y));
             }
         }
     }
@@ -78,12 +86,17 @@ fn dots(cloud: &[([f32; 3], [u8; 3])]) -> Image {
         let ([x, y, z], rgb) = cloud[i];
         let light = (0.8 + 0.4 * z).clamp(0.55, 1.0);
         let rgb = rgb.map(|v| (f32::from(v) * light) as u8);
-        let (px, py) = (((x + 0.5) * CELL as f32) as isize, ((0.5 - y) * CELL as f32) as isize);
+        let (px, py) = (
+            ((x + 0.5) * CELL as f32) as isize,
+            ((0.5 - y) * CELL as f32) as isize,
+        );
         for dy in 1 - radius..radius {
             for dx in 1 - radius..radius {
                 let (px, py) = (px + dx, py + dy);
                 if (0..CELL as isize).contains(&px) && (0..CELL as isize).contains(&py) {
-                    image.pixel_mut(px as usize, py as usize).copy_from_slice(&rgb);
+                    image
+                        .pixel_mut(px as usize, py as usize)
+                        .copy_from_slice(&rgb);
                 }
             }
         }

@@ -50,7 +50,9 @@ pub struct MiniUpsampler {
 fn load(bytes: &[u8], kind: &str) -> Result<PointNetwork> {
     let weights = Weights::from_bytes(bytes)?;
     if weights.metadata.get("kind").map(String::as_str) != Some(kind) {
-        return Err(Error::bad_input(format!("the weight file holds no network of kind \"{kind}\"")));
+        return Err(Error::bad_input(format!(
+            "the weight file holds no network of kind \"{kind}\""
+        )));
     }
     let config: PointNetworkConfig = weights.json("config")?;
     let params = Params::loaded(weights.tensors, &Device::Cpu);
@@ -69,7 +71,11 @@ fn picture_of(image: &Image) -> Result<Picture> {
     Ok(Picture::from_srgb(image.on_background([255; 3]).data()))
 }
 
-fn features(network: &PointNetwork, device: &Device, picture: &Picture) -> Result<super::network::PictureFeatures> {
+fn features(
+    network: &PointNetwork,
+    device: &Device,
+    picture: &Picture,
+) -> Result<super::network::PictureFeatures> {
     Tensor::from_slice(&picture.values, (1, PICTURE, PICTURE, 3), device)
         .and_then(|t| network.picture(&t))
         .map_err(candle_error)
@@ -78,21 +84,39 @@ fn features(network: &PointNetwork, device: &Device, picture: &Picture) -> Resul
 impl MiniPoints {
     /// Reads a weight file.
     pub fn load(bytes: &[u8]) -> Result<Self> {
-        Ok(Self { network: load(bytes, "points")? })
+        Ok(Self {
+            network: load(bytes, "points")?,
+        })
     }
 
     /// Points for a 64×64 picture of an object on white, framed as the three-quarter view is.
-    pub fn generate(&self, image: &Image, settings: PointsSettings, context: &Context<'_>) -> Result<FramedCloud> {
+    pub fn generate(
+        &self,
+        image: &Image,
+        settings: PointsSettings,
+        context: &Context<'_>,
+    ) -> Result<FramedCloud> {
         let picture = picture_of(image)?;
-        let key = NoiseKey { candidate: settings.candidate, stage: Stage::Points, step: 0 };
+        let key = NoiseKey {
+            candidate: settings.candidate,
+            stage: Stage::Points,
+            step: 0,
+        };
         let mut random = NoiseStream::new(settings.seed, key);
-        let noise =
-            (0..settings.points).map(|_| std::array::from_fn(|_| random.normal())).collect();
+        let noise = (0..settings.points)
+            .map(|_| std::array::from_fn(|_| random.normal()))
+            .collect();
         let mut stage = context.stage("points", Some(settings.steps as u64));
         let flop = packshot_nn::flop::total();
         let features = features(&self.network, &Device::Cpu, &picture)?;
-        let points =
-            sample(&self.network, &features, &picture, noise, settings.steps, Some(&mut stage))?;
+        let points = sample(
+            &self.network,
+            &features,
+            &picture,
+            noise,
+            settings.steps,
+            Some(&mut stage),
+        )?;
         stage.add_flop((packshot_nn::flop::total() - flop) as f64);
         stage.finish();
         Ok(framed(&points))
@@ -102,7 +126,9 @@ impl MiniPoints {
 impl MiniUpsampler {
     /// Reads a weight file.
     pub fn load(bytes: &[u8]) -> Result<Self> {
-        Ok(Self { network: load(bytes, "upsampler")? })
+        Ok(Self {
+            network: load(bytes, "upsampler")?,
+        })
     }
 
     /// The given points, unchanged and first, followed by three new ones for each.
@@ -114,7 +140,11 @@ impl MiniUpsampler {
         context: &Context<'_>,
     ) -> Result<FramedCloud> {
         let picture = picture_of(image)?;
-        let key = NoiseKey { candidate: settings.candidate, stage: Stage::Upsampler, step: 0 };
+        let key = NoiseKey {
+            candidate: settings.candidate,
+            stage: Stage::Upsampler,
+            step: 0,
+        };
         let mut random = NoiseStream::new(settings.seed, key);
         let parents = scaled(cloud);
         let mut stage = context.stage("upsampler", Some(settings.steps as u64));
@@ -140,7 +170,10 @@ impl MiniUpsampler {
 
 fn framed(points: &[ScaledPoint]) -> FramedCloud {
     FramedCloud {
-        positions: points.iter().map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE)).collect(),
+        positions: points
+            .iter()
+            .map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE))
+            .collect(),
         colours: points.iter().map(|p| [p[3], p[4], p[5]]).collect(),
     }
 }
@@ -168,7 +201,9 @@ pub(super) fn sample_children(
     mut stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<ScaledPoint>> {
     if steps == 0 || parents.is_empty() || parents.len() % PARENTS != 0 {
-        return Err(Error::internal("the upsampler was given no steps or a broken number of points"));
+        return Err(Error::internal(
+            "the upsampler was given no steps or a broken number of points",
+        ));
     }
     let features = features(network, device, picture)?;
     let order = grouped(parents);
@@ -186,7 +221,10 @@ pub(super) fn sample_children(
         batch.cells.iter_mut().for_each(Vec::clear);
         batch.t.clear();
         batch.t.push(t);
-        for (own, offsets) in parents.chunks_exact(PARENTS).zip(x.chunks_exact(PARENTS * CHILDREN)) {
+        for (own, offsets) in parents
+            .chunks_exact(PARENTS)
+            .zip(x.chunks_exact(PARENTS * CHILDREN))
+        {
             read_token(own, offsets, &k, picture, &mut batch);
         }
         let output: Vec<f32> = network
@@ -203,5 +241,8 @@ pub(super) fn sample_children(
             stage.step()?;
         }
     }
-    Ok(x.iter().enumerate().map(|(i, offset)| child(&parents[i / CHILDREN], offset)).collect())
+    Ok(x.iter()
+        .enumerate()
+        .map(|(i, offset)| child(&parents[i / CHILDREN], offset))
+        .collect())
 }

@@ -7,7 +7,9 @@ use super::network::{PointNetwork, PointNetworkConfig};
 use super::sheet;
 use candle_core::{Device, Tensor};
 use packshot_core::{Image, NoiseKey, NoiseStream, Result, Seed, Stage};
-use packshot_geometry::metrics;
+
+use packshot_geometry::Bounds;
+use packshot_geometry::metrics::CloudDistances;
 use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
@@ -50,11 +52,22 @@ pub struct PointsTask<S> {
 impl<S: ExampleSource> PointsTask<S> {
     /// A task on the examples of `source`.
     pub fn new(config: PointsTraining, source: S, device: Device) -> Self {
-        Self { config, source, device }
+        Self {
+            config,
+            source,
+            device,
+        }
     }
 
     fn random(&self, stage: Stage, index: u32, step: u64) -> NoiseStream {
-        NoiseStream::new(self.config.seed, NoiseKey { candidate: index, stage, step: step as u32 })
+        NoiseStream::new(
+            self.config.seed,
+            NoiseKey {
+                candidate: index,
+                stage,
+                step: step as u32,
+            },
+        )
     }
 
     fn loss_of(
@@ -89,15 +102,28 @@ impl<S: ExampleSource> PointsTask<S> {
     }
 
     /// Samples the cloud of a held-out example from fixed noise.
-    fn sampled(&self, network: &PointNetwork, example: &Example, index: usize) -> Result<Vec<[f32; CHANNELS]>> {
+    fn sampled(
+        &self,
+        network: &PointNetwork,
+        example: &Example,
+        index: usize,
+    ) -> Result<Vec<[f32; CHANNELS]>> {
         let picture = Picture::from_srgb(&example.rgb);
         let features = Tensor::from_slice(&picture.values, (1, PICTURE, PICTURE, 3), &self.device)
             .and_then(|t| network.picture(&t))
             .map_err(candle_error)?;
         let mut random = self.random(Stage::Eval, index as u32, 1);
-        let noise =
-            (0..self.config.points).map(|_| std::array::from_fn(|_| random.normal())).collect();
-        sample(network, &features, &picture, noise, self.config.eval_steps, None)
+        let noise = (0..self.config.points)
+            .map(|_| std::array::from_fn(|_| random.normal()))
+            .collect();
+        sample(
+            network,
+            &features,
+            &picture,
+            noise,
+            self.config.eval_steps,
+            None,
+        )
     }
 }
 
@@ -139,8 +165,10 @@ impl<S: ExampleSource> Task for PointsTask<S> {
         let mut chamfer = Vec::new();
         for (index, example) in held_out.iter().take(self.config.eval_objects).enumerate() {
             let points = self.sampled(network, example, index)?;
-            let positions: Vec<[f32; 3]> =
-                points.iter().map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE)).collect();
+            let positions: Vec<[f32; 3]> = points
+                .iter()
+                .map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE))
+                .collect();
             let mut random = self.random(Stage::Eval, index as u32, 2);
             let truth: Vec<[f32; 3]> = scaled_points(example, self.config.points, &mut random)
                 .iter()
@@ -148,12 +176,21 @@ impl<S: ExampleSource> Task for PointsTask<S> {
                 .collect();
             chamfer.push(relative_distance(&positions, &truth));
         }
-        Ok(vec![("loss".to_owned(), mean(&losses)), ("mean_distance".to_owned(), mean(&chamfer))])
+        Ok(vec![
+            ("loss".to_owned(), mean(&losses)),
+            ("mean_distance".to_owned(), mean(&chamfer)),
+        ])
     }
 
     fn sample_sheet(&mut self, network: &PointNetwork) -> Result<Option<Image>> {
         let mut cells = Vec::new();
-        for (index, example) in self.source.held_out().iter().take(self.config.eval_objects).enumerate() {
+        for (index, example) in self
+            .source
+            .held_out()
+            .iter()
+            .take(self.config.eval_objects)
+            .enumerate()
+        {
             let points = self.sampled(network, example, index)?;
             cells.extend(sheet::row(&example.rgb, &points, example));
         }
@@ -167,15 +204,9 @@ impl<S: ExampleSource> Task for PointsTask<S> {
 
 /// Mean nearest distance, both ways averaged, as a share of the true cloud's longest side.
 pub(super) fn relative_distance(points: &[[f32; 3]], truth: &[[f32; 3]]) -> f64 {
-    let side = (0..3)
-        .map(|c| {
-            let (low, high) = truth
-                .iter()
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), p| (l.min(p[c]), h.max(p[c])));
-            high - low
-        })
-        .fold(0.0f32, f32::max);
-    f64::from(metrics::mean_nearest_distance(points, truth)) / f64::from(side.max(1e-9))
+    let side = Bounds::of(truth.iter().copied()).map_or(1.0, |bounds| bounds.longest_side());
+    let distance = CloudDistances::new(points, truth).map_or(f64::INFINITY, |d| d.chamfer_l1());
+    distance / f64::from(side)
 }
 
 pub(super) fn mean(values: &[f64]) -> f64 {

@@ -59,11 +59,22 @@ pub struct UpsamplerTask<S> {
 impl<S: ExampleSource> UpsamplerTask<S> {
     /// A task on the examples of `source`, whose clouds must be in farthest-point order.
     pub fn new(config: UpsamplerTraining, source: S, device: Device) -> Self {
-        Self { config, source, device }
+        Self {
+            config,
+            source,
+            device,
+        }
     }
 
     fn random(&self, stage: Stage, index: u32, step: u64) -> NoiseStream {
-        NoiseStream::new(self.config.seed, NoiseKey { candidate: index, stage, step: step as u32 })
+        NoiseStream::new(
+            self.config.seed,
+            NoiseKey {
+                candidate: index,
+                stage,
+                step: step as u32,
+            },
+        )
     }
 
     /// Low-resolution points (roughened) and their true children.
@@ -92,7 +103,10 @@ impl<S: ExampleSource> UpsamplerTask<S> {
                 })
             })
             .collect();
-        let children = children.iter().map(|own| own.map(|i| points[i as usize])).collect();
+        let children = children
+            .iter()
+            .map(|own| own.map(|i| points[i as usize]))
+            .collect();
         (parents, children)
     }
 
@@ -106,7 +120,10 @@ impl<S: ExampleSource> UpsamplerTask<S> {
     ) -> NoisyExample {
         let (parents, children) = self.family(example, random);
         let order = grouped(&parents);
-        let mut batch = PointBatch { t: vec![t], ..PointBatch::default() };
+        let mut batch = PointBatch {
+            t: vec![t],
+            ..PointBatch::default()
+        };
         let mut target = Vec::with_capacity(parents.len() * CHILDREN * CHANNELS);
         let k = config.channels.map(|channel| channel.at(t));
         for token in order.chunks_exact(PARENTS) {
@@ -126,7 +143,12 @@ impl<S: ExampleSource> UpsamplerTask<S> {
         NoisyExample { batch, target }
     }
 
-    fn loss_of(&self, network: &PointNetwork, noisy: Vec<NoisyExample>, pictures: Vec<f32>) -> Result<Tensor> {
+    fn loss_of(
+        &self,
+        network: &PointNetwork,
+        noisy: Vec<NoisyExample>,
+        pictures: Vec<f32>,
+    ) -> Result<Tensor> {
         let count = noisy.len();
         let (batch, target) = join(noisy);
         let loss = || -> candle_core::Result<Tensor> {
@@ -138,24 +160,47 @@ impl<S: ExampleSource> UpsamplerTask<S> {
         loss().map_err(candle_error)
     }
 
-    fn sampled(&self, network: &PointNetwork, example: &Example, index: usize) -> Result<(Vec<ScaledPoint>, Vec<ScaledPoint>)> {
+    fn sampled(
+        &self,
+        network: &PointNetwork,
+        example: &Example,
+        index: usize,
+    ) -> Result<(Vec<ScaledPoint>, Vec<ScaledPoint>)> {
         let mut random = self.random(Stage::Eval, index as u32, 1);
         let (parents, _) = self.family(example, &mut random);
         let picture = Picture::from_srgb(&example.rgb);
-        let children =
-            sample_children(network, &self.device, &picture, &parents, self.config.eval_steps, &mut random, None)?;
+        let children = sample_children(
+            network,
+            &self.device,
+            &picture,
+            &parents,
+            self.config.eval_steps,
+            &mut random,
+            None,
+        )?;
         Ok((parents, children))
     }
 }
 
 /// Noise for the children of one parent, in the order that lies closest to them.
-fn paired_noise(x: &[[f32; CHANNELS]; CHILDREN], random: &mut NoiseStream) -> [[f32; CHANNELS]; CHILDREN] {
-    const ORDERS: [[usize; CHILDREN]; 6] =
-        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+fn paired_noise(
+    x: &[[f32; CHANNELS]; CHILDREN],
+    random: &mut NoiseStream,
+) -> [[f32; CHANNELS]; CHILDREN] {
+    const ORDERS: [[usize; CHILDREN]; 6] = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
     let z: [[f32; CHANNELS]; CHILDREN] =
         std::array::from_fn(|_| std::array::from_fn(|_| random.normal()));
     let agreement = |order: &[usize; CHILDREN]| -> f32 {
-        (0..CHILDREN).map(|k| (0..3).map(|c| x[k][c] * z[order[k]][c]).sum::<f32>()).sum()
+        (0..CHILDREN)
+            .map(|k| (0..3).map(|c| x[k][c] * z[order[k]][c]).sum::<f32>())
+            .sum()
     };
     let mut best = ORDERS[0];
     for order in &ORDERS[1..] {
@@ -205,7 +250,10 @@ impl<S: ExampleSource> Task for UpsamplerTask<S> {
         for (index, example) in held_out.iter().take(self.config.eval_objects).enumerate() {
             let (parents, children) = self.sampled(network, example, index)?;
             let frame = |points: &[ScaledPoint]| -> Vec<[f32; 3]> {
-                points.iter().map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE)).collect()
+                points
+                    .iter()
+                    .map(|p| [p[0], p[1], p[2]].map(|v| v / POSITION_SCALE))
+                    .collect()
             };
             let low = frame(&parents);
             let mut all = low.clone();
@@ -222,7 +270,13 @@ impl<S: ExampleSource> Task for UpsamplerTask<S> {
 
     fn sample_sheet(&mut self, network: &PointNetwork) -> Result<Option<Image>> {
         let mut cells = Vec::new();
-        for (index, example) in self.source.held_out().iter().take(self.config.eval_objects).enumerate() {
+        for (index, example) in self
+            .source
+            .held_out()
+            .iter()
+            .take(self.config.eval_objects)
+            .enumerate()
+        {
             let (mut parents, children) = self.sampled(network, example, index)?;
             parents.extend(children);
             cells.extend(sheet::row(&example.rgb, &parents, example));

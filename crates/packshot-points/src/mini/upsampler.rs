@@ -18,8 +18,14 @@ pub(super) const TOKEN_FEATURES: usize = 3 + 18 + PARENTS * CHANNELS;
 impl PointNetworkConfig {
     /// The embedded model's upsampler.
     pub fn upsampler() -> Self {
-        let offset = Channel { deviation: 0.8, correlation: 0.45 };
-        let colour = Channel { deviation: 0.25, correlation: 0.0 };
+        let offset = Channel {
+            deviation: 0.8,
+            correlation: 0.45,
+        };
+        let colour = Channel {
+            deviation: 0.25,
+            correlation: 0.0,
+        };
         Self {
             width: 192,
             layers: 4,
@@ -42,7 +48,11 @@ pub(super) fn grouped(parents: &[ScaledPoint]) -> Vec<u32> {
 /// Child of `parent` at `offset` (network scale) and the other way round.
 pub(super) fn child(parent: &ScaledPoint, offset: &[f32; CHANNELS]) -> ScaledPoint {
     std::array::from_fn(|c| {
-        if c < 3 { parent[c] + offset[c] / OFFSET_SCALE } else { parent[c] + offset[c] }
+        if c < 3 {
+            parent[c] + offset[c] / OFFSET_SCALE
+        } else {
+            parent[c] + offset[c]
+        }
     })
 }
 
@@ -50,7 +60,11 @@ pub(super) fn child(parent: &ScaledPoint, offset: &[f32; CHANNELS]) -> ScaledPoi
 pub(super) fn offset(parent: &ScaledPoint, point: &ScaledPoint) -> [f32; CHANNELS] {
     std::array::from_fn(|c| {
         let difference = point[c] - parent[c];
-        if c < 3 { difference * OFFSET_SCALE } else { difference }
+        if c < 3 {
+            difference * OFFSET_SCALE
+        } else {
+            difference
+        }
     })
 }
 
@@ -77,7 +91,9 @@ pub(super) fn read_token(
         }
     }
     for p in parents {
-        batch.extra.extend((0..3).map(|c| (p[c] - centroid[c]) * OFFSET_SCALE));
+        batch
+            .extra
+            .extend((0..3).map(|c| (p[c] - centroid[c]) * OFFSET_SCALE));
         batch.extra.extend(&p[3..]);
     }
     for (parent, offsets) in parents.iter().zip(offsets.chunks_exact(CHILDREN)) {
@@ -100,12 +116,17 @@ pub(super) fn read_token(
 /// no free parent nearby goes to the nearest one that is free.
 pub(super) fn assign_children(parents: &[[f32; 3]], points: &[[f32; 3]]) -> Vec<[u32; CHILDREN]> {
     const CANDIDATES: usize = 8;
-    let square = |a: &[f32; 3], b: &[f32; 3]| -> f32 { (0..3).map(|c| (a[c] - b[c]).powi(2)).sum() };
-    let tree = packshot_geometry::KdTree::new(parents);
+    let square =
+        |a: &[f32; 3], b: &[f32; 3]| -> f32 { (0..3).map(|c| (a[c] - b[c]).powi(2)).sum() };
+    let tree = packshot_geometry::nearest::KdTree::new(parents);
     let mut pairs: Vec<(f32, u32, u32)> = Vec::with_capacity(points.len() * CANDIDATES);
     for (i, point) in points.iter().enumerate() {
         for neighbour in tree.k_nearest(*point, CANDIDATES) {
-            pairs.push((square(point, &parents[neighbour.index]), i as u32, neighbour.index as u32));
+            pairs.push((
+                square(point, &parents[neighbour.index]),
+                i as u32,
+                neighbour.index as u32,
+            ));
         }
     }
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
@@ -138,10 +159,18 @@ mod tests {
 
     #[test]
     fn every_point_gets_one_near_parent() {
-        let mut random =
-            NoiseStream::new(Seed(4), NoiseKey { candidate: 0, stage: Stage::Eval, step: 0 });
+        let mut random = NoiseStream::new(
+            Seed(4),
+            NoiseKey {
+                candidate: 0,
+                stage: Stage::Eval,
+                step: 0,
+            },
+        );
         let mut draw = |n: usize| -> Vec<[f32; 3]> {
-            (0..n).map(|_| [random.uniform(), random.uniform(), 0.0]).collect()
+            (0..n)
+                .map(|_| [random.uniform(), random.uniform(), 0.0])
+                .collect()
         };
         let (parents, points) = (draw(64), draw(64 * CHILDREN));
         let children = assign_children(&parents, &points);

@@ -252,9 +252,11 @@ impl Recipe {
         let paints = self
             .roles
             .draw(main, palette, |name| stream(&format!("colours.{name}")))?;
-        let drawn = self.parameters.draw(stream("noise").next_u64(), |name| {
-            stream(&format!("params.{name}"))
-        })?;
+        let drawn = self
+            .parameters
+            .draw(stream("noise").next_u64(), word, |name| {
+                stream(&format!("params.{name}"))
+            })?;
         let (mesh, words) = assemble(&self.surfaces(&drawn, &paints, &mut stream("copies"))?)?;
         let colours = colours_seen(&mesh, &words);
         let (caption, captions) = caption::captions(

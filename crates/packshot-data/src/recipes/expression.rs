@@ -113,22 +113,11 @@ impl Expression {
         if text.len() > MAX_CHARS {
             return Err(format!("an expression is at most {MAX_CHARS} bytes long"));
         }
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            at: 0,
-            depth: 0,
-        };
-        let root = parser.or()?;
-        match parser.peek() {
-            None => Ok(Self {
-                root,
-                text: text.to_owned(),
-            }),
-            Some(token) => Err(format!(
-                "`{text}`: unexpected {} at column {}",
-                token.kind, token.column
-            )),
-        }
+        let root = Parser::root(text).map_err(|message| format!("`{text}`: {message}"))?;
+        Ok(Self {
+            root,
+            text: text.to_owned(),
+        })
     }
 
     /// The expression that is always `number`.
@@ -324,7 +313,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 .unwrap_or(rest.len());
             let number = rest[..length]
                 .parse()
-                .map_err(|_| format!("`{text}`: `{}` is no number", &rest[..length]))?;
+                .map_err(|_| format!("`{}` is no number", &rest[..length]))?;
             (TokenKind::Number(number), length)
         } else if first.is_ascii_alphabetic() || first == '_' {
             let length = rest
@@ -334,12 +323,12 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         } else if first == '\'' {
             let length = rest[1..]
                 .find('\'')
-                .ok_or_else(|| format!("`{text}`: the text at column {column} has no end"))?;
+                .ok_or_else(|| format!("the text at column {column} has no end"))?;
             (TokenKind::Text(rest[1..=length].to_owned()), length + 2)
         } else if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
             (TokenKind::Symbol(symbol), symbol.len())
         } else {
-            return Err(format!("`{text}`: unexpected `{first}` at column {column}"));
+            return Err(format!("unexpected `{first}` at column {column}"));
         };
         found.push(Token { kind, column });
         rest = &rest[length..];
@@ -353,6 +342,22 @@ struct Parser {
 }
 
 impl Parser {
+    fn root(text: &str) -> Result<Node, String> {
+        let mut parser = Self {
+            tokens: tokens(text)?,
+            at: 0,
+            depth: 0,
+        };
+        let root = parser.or()?;
+        match parser.peek() {
+            None => Ok(root),
+            Some(token) => Err(format!(
+                "unexpected {} at column {}",
+                token.kind, token.column
+            )),
+        }
+    }
+
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at)
     }

@@ -29,8 +29,10 @@ pub(super) struct Parameters {
     rules: Vec<(String, Rule)>,
 }
 
+/// The instance's main colour word, as expressions call it.
+pub(super) const MAIN_COLOUR: &str = "colour";
 /// Names that expressions know without a parameter.
-const RESERVED: [&str; 5] = ["i", "n", "and", "or", "not"];
+const RESERVED: [&str; 6] = ["i", "n", "and", "or", "not", MAIN_COLOUR];
 
 impl Parameters {
     pub(super) fn read(table: Table) -> Result<Self> {
@@ -55,18 +57,19 @@ impl Parameters {
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.rules.iter().any(|(known, _)| known == name)
+        name == MAIN_COLOUR || self.rules.iter().any(|(known, _)| known == name)
     }
 
-    /// Draws all parameters; `stream` gives each its own noise by name, so that a new parameter
+    /// Draws all parameters of an instance with this main colour word; `stream` gives each its own noise by name, so that a new parameter
     /// leaves the others as they were.
     pub(super) fn draw(
         &self,
         key: u64,
+        main: &str,
         mut stream: impl FnMut(&str) -> NoiseStream,
     ) -> Result<Drawn> {
         let mut drawn = Drawn {
-            values: BTreeMap::new(),
+            values: BTreeMap::from([(MAIN_COLOUR.to_owned(), Value::Text(main.to_owned()))]),
             key,
         };
         for (name, rule) in &self.rules {
@@ -86,7 +89,7 @@ fn visit(
     ordered: &mut Vec<(String, Rule)>,
     open: &mut Vec<String>,
 ) -> Result<()> {
-    if ordered.iter().any(|(done, _)| done == name) {
+    if name == MAIN_COLOUR || ordered.iter().any(|(done, _)| done == name) {
         return Ok(());
     }
     let place = |at: &str| format!("params.{at}");

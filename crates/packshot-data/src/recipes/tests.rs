@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use packshot_core::ErrorKind;
+use packshot_geometry::framing::Framing;
 
 use super::*;
 
@@ -159,22 +161,37 @@ fn faults_name_the_recipe_and_the_field() {
     );
 }
 
-/// Seeds of each built-in recipe that the tests below look at: every main colour twice.
-const SEEDS: u64 = 26;
+/// An instance of a built-in recipe: its name and seed for messages, the colour asked for.
+struct Sample {
+    label: String,
+    main: &'static str,
+    instance: Instance,
+}
 
-fn for_every_instance(mut check: impl FnMut(&str, u64, &Recipe, Instance)) {
-    for recipe in catalogue().unwrap() {
-        for seed in 0..SEEDS {
-            let instance = recipe.instance(seed).unwrap();
-            let label = format!("{} {seed}", recipe.name());
-            check(&label, seed, &recipe, instance);
-        }
-    }
+/// Every built-in recipe in each of the 13 main colours, made once for all tests.
+fn samples() -> &'static [Sample] {
+    static SAMPLES: OnceLock<Vec<Sample>> = OnceLock::new();
+    SAMPLES.get_or_init(|| {
+        let recipes = catalogue().unwrap();
+        (recipes.iter())
+            .flat_map(|recipe| (0..13).map(move |seed| (recipe, seed)))
+            .map(|(recipe, seed)| Sample {
+                label: format!("{} {seed}", recipe.name()),
+                main: recipe.main_word(seed),
+                instance: recipe.instance(seed).unwrap(),
+            })
+            .collect()
+    })
 }
 
 #[test]
 fn built_in_recipes_give_sound_meshes_and_honest_captions() {
-    for_every_instance(|label, seed, recipe, instance| {
+    for Sample {
+        label,
+        main,
+        instance,
+    } in samples()
+    {
         let mesh = &instance.mesh;
         assert!(
             (8..=MAX_TRIANGLES).contains(&mesh.triangles.len()),
@@ -203,7 +220,7 @@ fn built_in_recipes_give_sound_meshes_and_honest_captions() {
             "{label}"
         );
 
-        assert_eq!(instance.colours[0], recipe.main_word(seed), "{label}");
+        assert_eq!(instance.colours[0], *main, "{label}");
         assert!(instance.colours.len() <= 2, "{label}");
         let named = |text: &str| text.split(' ').any(|word| word == instance.colours[0]);
         assert!(named(&instance.caption), "{label}: {}", instance.caption);
@@ -213,13 +230,16 @@ fn built_in_recipes_give_sound_meshes_and_honest_captions() {
         assert!(!instance.captions.contains(&instance.caption), "{label}");
         let plain = instance.captions.iter().any(|text| !named(text));
         assert!(plain, "{label}: {:?}", instance.captions);
-    });
+    }
 }
 
 /// Every edge of a closed surface is passed once in each direction.
 #[test]
 fn built_in_parts_are_closed() {
-    for_every_instance(|label, _, _, instance| {
+    for Sample {
+        label, instance, ..
+    } in samples()
+    {
         let mut edges: BTreeMap<(u32, u32), i32> = BTreeMap::new();
         for &[a, b, c] in &instance.mesh.triangles {
             for (from, to) in [(a, b), (b, c), (c, a)] {
@@ -230,5 +250,113 @@ fn built_in_parts_are_closed() {
         let open = edges.values().filter(|balance| **balance != 0).count();
         assert_eq!(open, 0, "{label}: {open} open edges");
         assert!(surface::volume(&instance.mesh.positions, &instance.mesh.triangles) > 0.0);
-    });
+    }
+}
+
+/// Two surfaces of different colours in one place would flicker: the picture would depend on
+/// rounding.
+#[test]
+fn built_in_parts_do_not_fight_for_pixels() {
+    let side = visible::SIDE * visible::SIDE;
+    let mut faults = Vec::new();
+    for Sample {
+        label, instance, ..
+    } in samples()
+    {
+        for (azimuth, elevation, _) in visible::VIEWS {
+            let framing = Framing::of(&instance.mesh.positions, azimuth, elevation).unwrap();
+            let mut nearest = vec![f32::NEG_INFINITY; side];
+            visible::fragments(&instance.mesh, &framing, |pixel, z, _| {
+                nearest[pixel] = nearest[pixel].max(z);
+            });
+            let mut first = vec![None; side];
+            let mut fights = BTreeMap::new();
+            visible::fragments(&instance.mesh, &framing, |pixel, z, material| {
+                if z > nearest[pixel] - 1e-4 {
+                    let other = *first[pixel].get_or_insert(material);
+                    if other != material {
+                        fights.insert(pixel, [other, material]);
+                    }
+                }
+            });
+            // Where surfaces merely cross, the line of pixels between them is as near to both.
+            let wide = (fights.iter()).find(|(pixel, _)| {
+                [1, visible::SIDE, visible::SIDE + 1]
+                    .iter()
+                    .all(|step| fights.contains_key(&(**pixel + step)))
+            });
+            if let Some((pixel, pair)) = wide {
+                let names = pair.map(|material| &instance.mesh.materials[material as usize].name);
+                faults.push(format!(
+                    "{label}, azimuth {azimuth}, pixel {pixel}: {names:?}"
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Nothing floats: on a grid of 1/60 of the longest side, the surface is one piece.
+#[test]
+fn built_in_objects_are_one_piece() {
+    let mut faults = Vec::new();
+    for Sample {
+        label, instance, ..
+    } in samples()
+    {
+        let pieces = pieces(&instance.mesh);
+        if pieces != 1 {
+            faults.push(format!("{label}: {pieces} pieces"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Connected groups of grid cells that the surface passes through.
+fn pieces(mesh: &Mesh) -> usize {
+    const CELLS: usize = 60;
+    /// One empty cell on each side, so that neighbours never leave the grid.
+    const SIDE: usize = CELLS + 3;
+    let end = |pick: fn(f32, f32) -> f32| {
+        [0, 1, 2].map(|k| mesh.positions.iter().map(|p| p[k]).reduce(pick).unwrap())
+    };
+    let (low, high) = (end(f32::min), end(f32::max));
+    let longest = (0..3).map(|k| high[k] - low[k]).fold(0.0, f32::max);
+    let cell = longest / CELLS as f32;
+    let mut filled = vec![false; SIDE * SIDE * SIDE];
+    for triangle in &mesh.triangles {
+        let [a, b, c] = triangle.map(|k| mesh.positions[k as usize]);
+        let along = |p: [f32; 3], q: [f32; 3]| {
+            (0..3).map(|k| (p[k] - q[k]).abs()).fold(0.0f32, f32::max) / cell
+        };
+        let steps = 1 + (2.0 * along(a, b).max(along(b, c)).max(along(c, a))) as usize;
+        for i in 0..=steps {
+            for j in 0..=steps - i {
+                let (u, v) = (i as f32 / steps as f32, j as f32 / steps as f32);
+                let [x, y, z] = [0, 1, 2].map(|k| {
+                    let x = a[k] + (b[k] - a[k]) * u + (c[k] - a[k]) * v;
+                    ((x - low[k]) / cell) as usize + 1
+                });
+                filled[(z * SIDE + y) * SIDE + x] = true;
+            }
+        }
+    }
+    let mut pieces = 0;
+    for start in 0..filled.len() {
+        if !std::mem::take(&mut filled[start]) {
+            continue;
+        }
+        pieces += 1;
+        let mut open = vec![start];
+        while let Some(at) = open.pop() {
+            for near in 0..27 {
+                let step = near % 3 + (near / 3 % 3) * SIDE + near / 9 * SIDE * SIDE;
+                let next = at + step - (1 + SIDE + SIDE * SIDE);
+                if std::mem::take(&mut filled[next]) {
+                    open.push(next);
+                }
+            }
+        }
+    }
+    pieces
 }

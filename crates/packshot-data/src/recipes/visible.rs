@@ -4,9 +4,9 @@ use packshot_geometry::Mesh;
 use packshot_geometry::framing::{AZIMUTH_DEG, ELEVATION_DEG, Framing};
 
 /// Pixels along a side of the pictures that are counted.
-const SIDE: usize = 64;
+pub(super) const SIDE: usize = 64;
 /// Azimuth, elevation and weight of the pictures: the three-quarter view counts most.
-const VIEWS: [(f32, f32, f32); 5] = [
+pub(super) const VIEWS: [(f32, f32, f32); 5] = [
     (AZIMUTH_DEG, ELEVATION_DEG, 4.0),
     (-AZIMUTH_DEG, ELEVATION_DEG, 1.0),
     (AZIMUTH_DEG + 90.0, ELEVATION_DEG, 1.0),
@@ -39,6 +39,20 @@ pub(super) fn coverage(mesh: &Mesh) -> Vec<f32> {
 
 /// The material in each pixel, by a depth buffer.
 fn materials_in_view(mesh: &Mesh, framing: &Framing) -> Vec<Option<u32>> {
+    let mut depth = vec![f32::NEG_INFINITY; SIDE * SIDE];
+    let mut seen = vec![None; SIDE * SIDE];
+    fragments(mesh, framing, |pixel, z, material| {
+        if z > depth[pixel] {
+            depth[pixel] = z;
+            seen[pixel] = Some(material);
+        }
+    });
+    seen
+}
+
+/// Calls `visit` with pixel, depth (larger is nearer) and material of every pixel that a face
+/// towards the viewer covers.
+pub(super) fn fragments(mesh: &Mesh, framing: &Framing, mut visit: impl FnMut(usize, f32, u32)) {
     let points: Vec<[f32; 3]> = mesh
         .positions
         .iter()
@@ -47,8 +61,6 @@ fn materials_in_view(mesh: &Mesh, framing: &Framing) -> Vec<Option<u32>> {
             [(x + 0.5) * SIDE as f32, (y + 0.5) * SIDE as f32, z]
         })
         .collect();
-    let mut depth = vec![f32::NEG_INFINITY; SIDE * SIDE];
-    let mut seen = vec![None; SIDE * SIDE];
     for (triangle, &material) in mesh.triangles.iter().zip(&mesh.triangle_materials) {
         let [a, b, c] = triangle.map(|corner| points[corner as usize]);
         let area = edge(a, b, c);
@@ -63,19 +75,13 @@ fn materials_in_view(mesh: &Mesh, framing: &Framing) -> Vec<Option<u32>> {
             for x in first(0)..last(0) {
                 let p = [x as f32 + 0.5, y as f32 + 0.5, 0.0];
                 let (u, v, w) = (edge(b, c, p), edge(c, a, p), edge(a, b, p));
-                if u < 0.0 || v < 0.0 || w < 0.0 {
-                    continue;
-                }
-                let z = (u * a[2] + v * b[2] + w * c[2]) / area;
-                let at = y * SIDE + x;
-                if z > depth[at] {
-                    depth[at] = z;
-                    seen[at] = Some(material);
+                if u >= 0.0 && v >= 0.0 && w >= 0.0 {
+                    let z = (u * a[2] + v * b[2] + w * c[2]) / area;
+                    visit(y * SIDE + x, z, material);
                 }
             }
         }
     }
-    seen
 }
 
 fn edge(a: [f32; 3], b: [f32; 3], p: [f32; 3]) -> f32 {

@@ -109,7 +109,7 @@ impl Format {
             "" => Err(Error::unsupported("the file name has no extension")),
             other => Err(Error::unsupported(format!(
                 "\".{}\" is no format of assets",
-                crate::uri::shorten(other)
+                crate::words::shorten(other)
             ))),
         }
         .map_err(|e| {

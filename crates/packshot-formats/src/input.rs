@@ -34,3 +34,11 @@ pub(crate) fn extension(path: &Path) -> String {
         .map(|e| e.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default()
 }
+
+/// Gives an error about a file's content a hint where it has none.
+pub(crate) fn with_hint_for(error: Error, what: &str) -> Error {
+    if error.hint().is_some() || error.kind() != ErrorKind::BadInput {
+        return error;
+    }
+    error.with_hint(format!("the {what} is broken: export it again"))
+}

@@ -24,6 +24,7 @@ mod picture_out;
 mod ply;
 mod polygon;
 mod uri;
+mod words;
 
 pub use asset::{Asset, AssetRef};
 pub use atomic::{AtomicFile, ensure_absent, write_file};

@@ -1,6 +1,7 @@
 //! Pictures in: PNG, JPEG and WebP to 8-bit sRGB.
 
 use crate::input::read_file;
+use crate::words::one_line;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use packshot_core::{Error, ErrorKind, Image, Result};
 use std::io::Cursor;
@@ -131,17 +132,20 @@ fn broken(why: &str) -> Error {
 fn from_image_error(error: image::ImageError) -> Error {
     use image::ImageError;
     match error {
-        ImageError::Limits(_) => Error::bad_input(format!("the picture is too large: {error}"))
-            .with_hint(format!("scale it down to at most {MAX_SIDE} pixels a side")),
-        ImageError::Unsupported(_) => {
-            Error::unsupported(format!("this kind of picture cannot be read: {error}"))
-                .with_hint("export the picture as plain PNG or JPEG")
+        ImageError::Limits(_) => {
+            Error::bad_input(format!("the picture is too large: {}", one_line(&error)))
+                .with_hint(format!("scale it down to at most {MAX_SIDE} pixels a side"))
         }
+        ImageError::Unsupported(_) => Error::unsupported(format!(
+            "this kind of picture cannot be read: {}",
+            one_line(&error)
+        ))
+        .with_hint("export the picture as plain PNG or JPEG"),
         // The bytes are in memory: an input/output error means that they end too early.
         ImageError::IoError(e) if e.kind() == std::io::ErrorKind::OutOfMemory => Error::new(
             ErrorKind::OutOfMemory,
             "no memory left to decode the picture",
         ),
-        other => broken(&other.to_string()),
+        other => broken(&one_line(&other)),
     }
 }

@@ -1,6 +1,7 @@
 //! References from one file to others: `data:` URIs and relative paths.
 
 use crate::input::read_file;
+use crate::words::shorten;
 use packshot_core::{Error, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -72,14 +73,6 @@ pub(crate) fn resolve_path(name: &str, folder: Option<&Path>) -> Result<PathBuf>
         Ok(path)
     } else {
         Err(outside())
-    }
-}
-
-/// At most 80 characters, for messages.
-pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The JSON document with the bytes that it refers to.
 
 use crate::uri;
+use crate::words::{one_line, shorten};
 use gltf::json::{Root, buffer};
 use packshot_core::{Error, Result};
 use std::borrow::Cow;
@@ -33,7 +34,7 @@ impl<'a> Document<'a> {
         }
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let root = Root::from_slice(json).map_err(|e| {
-            let error = Error::bad_input(format!("this is no valid glTF 2.0: {e}"));
+            let error = Error::bad_input(format!("this is no valid glTF 2.0: {}", one_line(&e)));
             if bytes.starts_with(b"{") || bytes.starts_with(b"glTF") {
                 error.with_hint("export the model again as glTF 2.0")
             } else {
@@ -43,7 +44,7 @@ impl<'a> Document<'a> {
         if !root.asset.version.starts_with("2.") {
             return Err(Error::unsupported(format!(
                 "glTF version {} cannot be read; 2.0 can",
-                uri::shorten(&root.asset.version)
+                shorten(&root.asset.version)
             ))
             .at("asset.version")
             .with_hint("export the model again as glTF 2.0"));

@@ -12,7 +12,7 @@ mod merge;
 mod pixels;
 
 use crate::Asset;
-use crate::input::read_file;
+use crate::input::{read_file, with_hint_for};
 use container::Document;
 use packshot_core::{Error, Result};
 use std::path::Path;
@@ -56,6 +56,10 @@ pub fn decode_gltf(bytes: &[u8]) -> Result<Asset> {
 }
 
 fn read(bytes: &[u8], folder: Option<&Path>) -> Result<Asset> {
+    parse(bytes, folder).map_err(|e| with_hint_for(e, "file"))
+}
+
+fn parse(bytes: &[u8], folder: Option<&Path>) -> Result<Asset> {
     let document = Document::open(bytes, folder)?;
     check_extensions(&document.root.extensions_required)?;
     let draws = draws::collect(&document)?;
@@ -85,7 +89,7 @@ fn check_extensions(required: &[String]) -> Result<()> {
         };
         return Err(Error::unsupported(format!(
             "the file requires the extension {}",
-            crate::uri::shorten(name)
+            crate::words::shorten(name)
         ))
         .at(format!("extensionsRequired[{i}]"))
         .with_hint(hint));

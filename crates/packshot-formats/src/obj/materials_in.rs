@@ -3,7 +3,8 @@
 use super::scanner::{Line, Lines};
 use crate::input::read_file;
 use crate::picture_in::read_texture;
-use crate::uri::{resolve_path, shorten};
+use crate::uri::resolve_path;
+use crate::words::shorten;
 use packshot_core::Result;
 use packshot_geometry::{AlphaMode, Material, Texture, Wrap};
 use std::collections::{BTreeSet, HashMap};

@@ -8,7 +8,7 @@ use crate::axes::world_from_y_up;
 use crate::input::read_file;
 use crate::normals::unit_normals;
 use crate::polygon::triangulate;
-use crate::uri::shorten;
+use crate::words::shorten;
 use packshot_core::{Error, Result};
 use packshot_geometry::{Mesh, PointCloud};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Lines and words of OBJ and MTL files.
 
-use crate::uri::shorten;
+use crate::words::shorten;
 use packshot_core::{Error, Result};
 use std::borrow::Cow;
 

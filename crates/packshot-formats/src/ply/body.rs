@@ -1,7 +1,7 @@
 //! The numbers of a PLY body, in text or binary.
 
 use super::header::{Element, Encoding, Field, Header, Kind};
-use crate::uri::shorten;
+use crate::words::shorten;
 use packshot_core::{Error, Result};
 
 /// What to do about a body that does not fit its header.

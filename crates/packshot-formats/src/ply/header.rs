@@ -1,6 +1,6 @@
 //! What a PLY file says it holds.
 
-use crate::uri::shorten;
+use crate::words::shorten;
 use packshot_core::{Error, Result};
 use ply_rs::parser::{Parser, Reader};
 pub(super) use ply_rs::ply::Encoding;

@@ -98,6 +98,10 @@ fn main() -> Result<()> {
         .into_iter()
         .filter_map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().ok())
         .collect();
+    packshot_nn::keep_freed_memory();
+    if std::env::args().nth(2).as_deref() == Some("bf16") {
+        packshot_nn::set_matmul_precision(packshot_nn::MatmulPrecision::Bf16);
+    }
     let filter = std::env::args().nth(1).unwrap_or_default();
     for (name, run) in cases.iter().filter(|(name, _)| name.contains(&filter)) {
         let mut row = format!("| {name} |");

@@ -7,6 +7,8 @@
 //! bits between levels.
 
 pub(crate) mod attention;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod bf16;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod gemm;

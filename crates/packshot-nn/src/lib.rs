@@ -5,10 +5,15 @@ pub mod device;
 pub mod flop;
 mod kernels;
 pub mod layers;
+mod memory;
 pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod peak;
+mod precision;
 pub mod train_loop;
 pub mod training;
 pub mod weights;
+
+pub use memory::keep_freed_memory;
+pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};

@@ -3,9 +3,7 @@
 //! The matrix of all 3×3 neighbourhoods is never built: its parts are gathered from the picture
 //! while they are packed.
 
-use packshot_core::CpuLevel;
-
-use super::gemm::{Init, gemm, product};
+use super::gemm::{Arithmetic, Init, gemm, product};
 use super::pack::{Lines, MAX_LINES, Range, Strided, interleave, transpose};
 use super::parallel::{self, Shared};
 use super::reduce::add_rows;
@@ -154,7 +152,7 @@ impl Lines for Turned<'_> {
 /// # Panics
 /// When slices differ from the shape.
 pub(crate) fn conv3x3(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: &Shape,
     x: &[f32],
     weight: &[f32],
@@ -165,7 +163,7 @@ pub(crate) fn conv3x3(
     let (m, n, k) = (shape.places(), shape.outputs, 9 * shape.inputs);
     let a = Neighbourhoods { x, shape: *shape };
     let b = Strided::new(weight, (n, k), (k, 1));
-    gemm(level, (m, n, k), &a, &b, out, bias.map_or(Init::Zero, Init::Bias));
+    gemm(how, (m, n, k), &a, &b, out, bias.map_or(Init::Zero, Init::Bias));
 }
 
 /// The gradient of the weights.
@@ -173,7 +171,7 @@ pub(crate) fn conv3x3(
 /// # Panics
 /// When slices differ from the shape.
 pub(crate) fn conv3x3_weight_gradient(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: &Shape,
     x: &[f32],
     grad: &[f32],
@@ -182,7 +180,7 @@ pub(crate) fn conv3x3_weight_gradient(
     assert_eq!(x.len(), shape.input_len());
     let (m, n, k) = (shape.outputs, 9 * shape.inputs, shape.places());
     let a = Strided::new(grad, (m, 1), (k, m));
-    gemm(level, (m, n, k), &a, &Taps { x, shape: *shape }, d_weight, Init::Zero);
+    gemm(how, (m, n, k), &a, &Taps { x, shape: *shape }, d_weight, Init::Zero);
 }
 
 /// The gradient of the input.
@@ -190,7 +188,7 @@ pub(crate) fn conv3x3_weight_gradient(
 /// # Panics
 /// When slices differ from the shape.
 pub(crate) fn conv3x3_input_gradient(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: &Shape,
     weight: &[f32],
     grad: &[f32],
@@ -203,7 +201,7 @@ pub(crate) fn conv3x3_input_gradient(
         let back = Shape { inputs: outputs, outputs: inputs, ..*shape };
         let a = Neighbourhoods { x: grad, shape: back };
         let b = Turned { weight, inputs, outputs };
-        gemm(level, (shape.places(), inputs, 9 * outputs), &a, &b, dx, Init::Zero);
+        gemm(how, (shape.places(), inputs, 9 * outputs), &a, &b, dx, Init::Zero);
         return;
     }
     // Gradients of the neighbourhoods, picture by picture, added where they came from.
@@ -212,7 +210,7 @@ pub(crate) fn conv3x3_input_gradient(
     parallel::for_each(batch, 2 * places * taps * outputs * batch, |b| {
         let mut columns = Scratch::new(places * taps);
         let grad = &grad[b * places * outputs..(b + 1) * places * outputs];
-        product(level, (places, taps, outputs), grad, weight, columns.as_mut_slice());
+        product(how, (places, taps, outputs), grad, weight, columns.as_mut_slice());
         // SAFETY: every picture has its own part.
         let dx = unsafe { dx.part(b * len, len) };
         dx.fill(0.0);
@@ -220,7 +218,7 @@ pub(crate) fn conv3x3_input_gradient(
             for (tap, from) in column.chunks_exact(inputs).enumerate() {
                 if let Some(start) = shape.neighbour(place, tap) {
                     // SAFETY: the level is the machine's; both are one row.
-                    unsafe { add_rows(level, from, &mut dx[start..start + inputs]) };
+                    unsafe { add_rows(how.level, from, &mut dx[start..start + inputs]) };
                 }
             }
         }

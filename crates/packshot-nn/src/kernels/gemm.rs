@@ -6,21 +6,71 @@
 
 use packshot_core::CpuLevel;
 
+use crate::precision::{MatmulPrecision, matmul_precision};
+
 use super::microkernel::{Mac, Start, Tile, tile_of};
 use super::pack::{Lines, Range, Strided};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
 use super::simd::{Simd, multiversion};
 
-/// Products that are summed before C is touched: one panel of B then fills half of a first-level
-/// cache of 32 KiB, one of A a quarter.
-const DEPTH_BLOCK: usize = 256;
+/// 32-bit words of a line that are summed before C is touched: a panel of A then fills half of a
+/// first-level cache of 32 KiB while panels of B stream past it.
+const WORD_BLOCK: usize = 256;
 /// Columns of a block of B that stays in the second-level cache: 512 KiB of 1 MiB.
 const COLUMN_BLOCK: usize = 512;
 /// Tiles in a block of rows: 112 rows of A, 112 KiB.
 const ROW_TILES: usize = 8;
-/// Floats of B that are packed at once (8 MiB).
+/// Words of B that are packed at once (8 MiB).
 const PACKED_B: usize = 1 << 21;
+
+/// What computes products.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arithmetic {
+    pub(crate) level: CpuLevel,
+    /// Whether inputs are rounded to bf16, where the machine can.
+    pub(crate) bf16: bool,
+}
+
+impl Arithmetic {
+    /// That of this process.
+    pub(crate) fn current() -> Self {
+        Self {
+            level: packshot_core::cpu_level(),
+            bf16: matmul_precision() == MatmulPrecision::Bf16,
+        }
+    }
+
+    /// Numbers in a 32-bit word.
+    fn per_word(self) -> usize {
+        if self.bf16 { 2 } else { 1 }
+    }
+
+    /// Products that are summed before C is touched.
+    fn depth_block(self) -> usize {
+        WORD_BLOCK * self.per_word()
+    }
+
+    /// Words of `depth` numbers.
+    fn words(self, depth: usize) -> usize {
+        depth.div_ceil(self.per_word())
+    }
+
+    /// Packs a range of lines into words.
+    ///
+    /// # Safety
+    /// That of [`Lines::pack`].
+    unsafe fn pack(self, lines: &impl Lines, range: Range, panel: *mut f32, step: usize) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if self.bf16 {
+                return super::bf16::pack_pairs(lines, range, panel, step);
+            }
+            lines.pack(range, panel, step);
+        }
+    }
+}
 
 /// What C holds before the product is added.
 #[derive(Clone, Copy)]
@@ -39,7 +89,7 @@ pub(crate) enum Init<'a> {
 /// # Panics
 /// When C or the bias is too short.
 pub(crate) fn gemm<A: Lines, B: Lines>(
-    level: CpuLevel,
+    how: Arithmetic,
     (m, n, k): (usize, usize, usize),
     a: &A,
     b: &B,
@@ -61,15 +111,15 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
         }
         return;
     }
-    let shape = TileShape::of(level);
+    let shape = TileShape::of(how.level);
     let panels = n.div_ceil(shape.columns);
     let width = panels * shape.columns;
-    let depth_blocks = (PACKED_B / (width * DEPTH_BLOCK)).max(1);
-    let mut packed = Scratch::new(width * k.min(depth_blocks * DEPTH_BLOCK));
+    let round = (PACKED_B / (width * WORD_BLOCK)).max(1) * how.depth_block();
+    let mut packed = Scratch::new(width * how.words(k.min(round)));
     let out = Shared::new(c);
-    for first in (0..k).step_by(depth_blocks * DEPTH_BLOCK) {
-        let depth = (k - first).min(depth_blocks * DEPTH_BLOCK);
-        pack_b(level, shape, b, n, (first, depth), &mut packed);
+    for first in (0..k).step_by(round) {
+        let depth = (k - first).min(round);
+        pack_b(how, shape, b, n, (first, depth), &mut packed);
         let start = match init {
             _ if first > 0 => Start::Current,
             Init::Zero => Start::Zero,
@@ -88,7 +138,7 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
             let packed = &packed;
             // SAFETY: rows [row, end) of C belong to this block alone; B is packed for `depth`.
             unsafe {
-                row_block(level, shape, a, packed, (row, end), n, (first, depth), out.get());
+                row_block(how, shape, a, packed, (row, end), n, (first, depth), out.get());
             }
         });
     }
@@ -134,7 +184,7 @@ impl TileShape {
 /// Packs products [first, first + depth) of all columns: blocks of [`DEPTH_BLOCK`], each with all
 /// its panels.
 fn pack_b<B: Lines>(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: TileShape,
     b: &B,
     n: usize,
@@ -142,25 +192,25 @@ fn pack_b<B: Lines>(
     packed: &mut Scratch,
 ) {
     let panels = n.div_ceil(shape.columns);
-    let blocks = depth.div_ceil(DEPTH_BLOCK);
+    let blocks = depth.div_ceil(how.depth_block());
     let out = Shared::new(packed.as_mut_slice());
     // A move of a float is worth some ten operations.
     parallel::for_each(panels * blocks, 10 * n * depth, |i| {
         let (block, panel) = (i / panels, i % panels);
-        let at = block * DEPTH_BLOCK;
-        let block_depth = (depth - at).min(DEPTH_BLOCK);
+        let at = block * how.depth_block();
+        let block_depth = (depth - at).min(how.depth_block());
         let line = panel * shape.columns;
         let range = Range {
-            level,
+            level: how.level,
             line,
             count: (n - line).min(shape.columns),
             first: first + at,
             depth: block_depth,
         };
-        let offset = at * panels * shape.columns + panel * block_depth * shape.columns;
-        // SAFETY: the buffer has `panels · columns · depth` floats; every (block, panel) writes
-        // its own.
-        unsafe { b.pack(range, out.get().add(offset), shape.columns) };
+        let words = panels * how.words(at) + panel * how.words(block_depth);
+        // SAFETY: the buffer has `panels · columns` times the words of `depth`; every (block,
+        // panel) writes its own.
+        unsafe { how.pack(b, range, out.get().add(words * shape.columns), shape.columns) };
     });
 }
 
@@ -170,7 +220,7 @@ fn pack_b<B: Lines>(
 /// The rows belong to this call alone; `packed` was made for the same depth range.
 #[allow(clippy::too_many_arguments, reason = "the inner step of one function")]
 unsafe fn row_block<A: Lines>(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: TileShape,
     a: &A,
     packed: &Packed,
@@ -181,13 +231,14 @@ unsafe fn row_block<A: Lines>(
 ) {
     let panels = n.div_ceil(shape.columns);
     let tiles = (end - row).div_ceil(shape.rows);
-    let mut a_block = Scratch::new(tiles * shape.row_step * depth.min(DEPTH_BLOCK));
-    for at in (0..depth).step_by(DEPTH_BLOCK) {
-        let block_depth = (depth - at).min(DEPTH_BLOCK);
+    let mut a_block = Scratch::new(tiles * shape.row_step * how.words(depth.min(how.depth_block())));
+    for at in (0..depth).step_by(how.depth_block()) {
+        let block_depth = (depth - at).min(how.depth_block());
+        let words = how.words(block_depth);
         for tile in 0..tiles {
             let line = row + tile * shape.rows;
             let range = Range {
-                level,
+                level: how.level,
                 line,
                 count: (end - line).min(shape.rows),
                 first: first + at,
@@ -195,23 +246,30 @@ unsafe fn row_block<A: Lines>(
             };
             // SAFETY: the block has room for its tiles.
             unsafe {
-                let to = a_block.as_mut_ptr().add(tile * shape.row_step * block_depth);
-                a.pack(range, to, shape.row_step);
+                let to = a_block.as_mut_ptr().add(tile * shape.row_step * words);
+                how.pack(a, range, to, shape.row_step);
             }
         }
         let block = Block {
             a: a_block.as_ptr(),
             // SAFETY: inside the packed buffer.
-            b: unsafe { packed.b.add(at * panels * shape.columns) },
+            b: unsafe { packed.b.add(how.words(at) * panels * shape.columns) },
             // SAFETY: inside C.
             c: unsafe { c.add(row * n) },
             rows: end - row,
             n,
-            depth: block_depth,
+            words,
             start: if at > 0 { Start::Current } else { packed.start },
         };
-        // SAFETY: the level is the machine's; operands are packed for its tile shape.
-        unsafe { multiply_block(level, &block) };
+        // SAFETY: the arithmetic is the machine's; operands are packed for its tile shape.
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if how.bf16 {
+                multiply_block_bf16(&block);
+                continue;
+            }
+            multiply_block(how.level, &block);
+        }
     }
 }
 
@@ -222,12 +280,20 @@ struct Block {
     c: *mut f32,
     rows: usize,
     n: usize,
-    depth: usize,
+    /// Words of every line.
+    words: usize,
     start: Start,
 }
 
 multiversion! {
     fn multiply_block(block: &Block) = multiply_block_v;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn multiply_block_bf16(block: &Block) {
+    // SAFETY: this function has the features; the rest is the caller's.
+    unsafe { multiply_block_v::<super::bf16::Bf16>(block) }
 }
 
 #[inline(always)]
@@ -242,10 +308,10 @@ unsafe fn multiply_block_v<M: Mac>(x: &Block) {
                 // SAFETY: the caller packed whole panels of A and B, and C has the tile.
                 unsafe {
                     let tile = Tile {
-                        depth: x.depth,
-                        a: x.a.add(row / M::V::TILE_ROWS * row_step * x.depth),
+                        depth: x.words,
+                        a: x.a.add(row / M::V::TILE_ROWS * row_step * x.words),
                         a_step: row_step,
-                        b: x.b.add(column * x.depth),
+                        b: x.b.add(column * x.words),
                         b_step: columns,
                         c: x.c.add(row * x.n + column),
                         c_stride: x.n,
@@ -264,7 +330,7 @@ unsafe fn multiply_block_v<M: Mac>(x: &Block) {
 
 /// `C = A·Bᵀ (+ bias)` for row-major A `m` × `k` and B `n` × `k`: a linear layer.
 pub(crate) fn linear_forward(
-    level: CpuLevel,
+    how: Arithmetic,
     (m, n, k): (usize, usize, usize),
     a: &[f32],
     b: &[f32],
@@ -274,12 +340,12 @@ pub(crate) fn linear_forward(
     let init = bias.map_or(Init::Zero, Init::Bias);
     let a = Strided::new(a, (m, k), (k, 1));
     let b = Strided::new(b, (n, k), (k, 1));
-    gemm(level, (m, n, k), &a, &b, c, init);
+    gemm(how, (m, n, k), &a, &b, c, init);
 }
 
 /// `C = A·B` for row-major A `m` × `k` and B `k` × `n`: the gradient of a linear layer's input.
 pub(crate) fn product(
-    level: CpuLevel,
+    how: Arithmetic,
     (m, n, k): (usize, usize, usize),
     a: &[f32],
     b: &[f32],
@@ -287,12 +353,12 @@ pub(crate) fn product(
 ) {
     let a = Strided::new(a, (m, k), (k, 1));
     let b = Strided::new(b, (n, 1), (k, n));
-    gemm(level, (m, n, k), &a, &b, c, Init::Zero);
+    gemm(how, (m, n, k), &a, &b, c, Init::Zero);
 }
 
 /// `C = Aᵀ·B` for row-major A `k` × `m` and B `k` × `n`: the gradient of a linear layer's weight.
 pub(crate) fn transposed_product(
-    level: CpuLevel,
+    how: Arithmetic,
     (m, n, k): (usize, usize, usize),
     a: &[f32],
     b: &[f32],
@@ -300,7 +366,7 @@ pub(crate) fn transposed_product(
 ) {
     let a = Strided::new(a, (m, 1), (k, m));
     let b = Strided::new(b, (n, 1), (k, n));
-    gemm(level, (m, n, k), &a, &b, c, Init::Zero);
+    gemm(how, (m, n, k), &a, &b, c, Init::Zero);
 }
 
 #[cfg(test)]

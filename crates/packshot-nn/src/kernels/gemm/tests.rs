@@ -15,6 +15,10 @@ fn reference(
     c
 }
 
+fn exact() -> impl Iterator<Item = Arithmetic> {
+    levels().into_iter().map(|level| Arithmetic { level, bf16: false })
+}
+
 const SIZES: [(usize, usize, usize); 9] = [
     (1, 1, 1),
     (1, 70, 19),
@@ -29,28 +33,28 @@ const SIZES: [(usize, usize, usize); 9] = [
 
 #[test]
 fn products_of_odd_sizes_match_double_precision() {
-    for level in levels() {
+    for how in exact() {
         for (m, n, k) in SIZES {
             let tolerance = 2e-6 * (k as f64);
             let (a, b, bias) = (noise(m * k, 1), noise(n * k, 2), noise(n, 3));
             let mut c = vec![f32::NAN; m * n];
             let check = |c: &mut Vec<f32>, want: &[f64], what: &str| {
                 let error = max_error(c, want);
-                assert!(error < tolerance, "{what} {m} {n} {k} {level:?}: {error}");
+                assert!(error < tolerance, "{what} {m} {n} {k} {how:?}: {error}");
                 c.fill(f32::NAN);
             };
             let mut want = reference((m, n, k), |i, p| a[i * k + p], |p, j| b[j * k + p]);
-            linear_forward(level, (m, n, k), &a, &b, None, &mut c);
+            linear_forward(how, (m, n, k), &a, &b, None, &mut c);
             check(&mut c, &want, "no bias");
             for (i, want) in want.iter_mut().enumerate() {
                 *want += f64::from(bias[i % n]);
             }
-            linear_forward(level, (m, n, k), &a, &b, Some(&bias), &mut c);
+            linear_forward(how, (m, n, k), &a, &b, Some(&bias), &mut c);
             check(&mut c, &want, "bias");
-            product(level, (m, n, k), &a, &b, &mut c);
+            product(how, (m, n, k), &a, &b, &mut c);
             let want = reference((m, n, k), |i, p| a[i * k + p], |p, j| b[p * n + j]);
             check(&mut c, &want, "product");
-            transposed_product(level, (m, n, k), &a, &b, &mut c);
+            transposed_product(how, (m, n, k), &a, &b, &mut c);
             let want = reference((m, n, k), |i, p| a[p * m + i], |p, j| b[p * n + j]);
             check(&mut c, &want, "transposed");
         }
@@ -59,13 +63,13 @@ fn products_of_odd_sizes_match_double_precision() {
 
 #[test]
 fn any_strides_and_accumulation() {
-    for level in levels() {
+    for how in exact() {
         let (m, n, k) = (33, 21, 40);
         let (a, b, start) = (noise(m * k * 6, 4), noise(n * k * 6, 5), noise(m * n, 6));
         let mut c = start.clone();
         let lines_a = Strided::new(&a, (m, 2), (k, 2 * m + 1));
         let lines_b = Strided::new(&b, (n, 3 * k), (k, 3));
-        gemm(level, (m, n, k), &lines_a, &lines_b, &mut c, Init::Accumulate);
+        gemm(how, (m, n, k), &lines_a, &lines_b, &mut c, Init::Accumulate);
         let mut want =
             reference((m, n, k), |i, p| a[i * 2 + p * (2 * m + 1)], |p, j| b[j * 3 * k + p * 3]);
         for (want, start) in want.iter_mut().zip(&start) {
@@ -81,12 +85,12 @@ fn the_number_of_threads_changes_no_byte() {
     let (a, b) = (noise(m * k, 7), noise(n * k, 8));
     same_for_any_threads(|| {
         let mut c = vec![0.0; m * n];
-        linear_forward(packshot_core::cpu_level(), (m, n, k), &a, &b, None, &mut c);
+        linear_forward(Arithmetic { level: packshot_core::cpu_level(), bf16: false }, (m, n, k), &a, &b, None, &mut c);
         c
     });
     same_for_any_threads(|| {
         let mut c = vec![0.0; m * n];
-        transposed_product(packshot_core::cpu_level(), (m, n, k), &a, &b, &mut c);
+        transposed_product(Arithmetic { level: packshot_core::cpu_level(), bf16: false }, (m, n, k), &a, &b, &mut c);
         c
     });
 }
@@ -96,10 +100,45 @@ fn deep_sums_are_packed_in_parts() {
     // More than 2²¹ floats of B: columns 1000 wide need several rounds.
     let (m, n, k) = (3, 1000, 2500);
     let (a, b) = (noise(m * k, 9), noise(n * k, 10));
-    for level in levels() {
+    for how in exact() {
         let mut c = vec![0.0; m * n];
-        product(level, (m, n, k), &a, &b, &mut c);
+        product(how, (m, n, k), &a, &b, &mut c);
         let want = reference((m, n, k), |i, p| a[i * k + p], |p, j| b[p * n + j]);
         assert!(max_error(&c, &want) < 1e-3);
     }
+}
+
+#[test]
+fn bf16_products_are_those_of_rounded_inputs() {
+    if !crate::precision::has_bf16() {
+        // Then the switch has no effect either.
+        let precision = crate::precision::set_matmul_precision(MatmulPrecision::Bf16);
+        assert_eq!(precision, MatmulPrecision::F32);
+        return;
+    }
+    let how = Arithmetic { level: CpuLevel::Avx512, bf16: true };
+    let round = |x: f32| half::bf16::from_f32(x).to_f32();
+    for (m, n, k) in SIZES.into_iter().chain([(30, 40, 1025), (17, 1000, 2500)]) {
+        let tolerance = 4e-6 * (k as f64);
+        let (a, b, bias) = (noise(m * k, 1), noise(n * k, 2), noise(n, 3));
+        let mut c = vec![f32::NAN; m * n];
+        linear_forward(how, (m, n, k), &a, &b, Some(&bias), &mut c);
+        let mut want = reference((m, n, k), |i, p| round(a[i * k + p]), |p, j| round(b[j * k + p]));
+        for (i, want) in want.iter_mut().enumerate() {
+            *want += f64::from(bias[i % n]);
+        }
+        let error = max_error(&c, &want);
+        assert!(error < tolerance, "{m} {n} {k}: {error}");
+        transposed_product(how, (m, n, k), &a, &b, &mut c);
+        let want = reference((m, n, k), |i, p| round(a[p * m + i]), |p, j| round(b[p * n + j]));
+        let error = max_error(&c, &want);
+        assert!(error < tolerance, "transposed {m} {n} {k}: {error}");
+    }
+    let (m, n, k) = (300, 70, 600);
+    let (a, b) = (noise(m * k, 7), noise(n * k, 8));
+    same_for_any_threads(|| {
+        let mut c = vec![0.0; m * n];
+        linear_forward(how, (m, n, k), &a, &b, None, &mut c);
+        c
+    });
 }

@@ -19,6 +19,20 @@ impl Avx512 {
     }
 }
 
+impl Avx512 {
+    /// `self + lo(a)·lo(b) + hi(a)·hi(b)` on the pairs of bf16 numbers in every word.
+    ///
+    /// # Safety
+    /// Needs `avx512_bf16`.
+    #[inline(always)]
+    pub(crate) unsafe fn dot_bf16(self, a: Self, b: Self) -> Self {
+        unsafe {
+            let (a, b): (__m512bh, __m512bh) = (std::mem::transmute(a.0), std::mem::transmute(b.0));
+            Self(_mm512_dpbf16_ps(self.0, a, b))
+        }
+    }
+}
+
 impl Simd for Avx512 {
     const LANES: usize = 16;
     const TILE_ROWS: usize = 14;

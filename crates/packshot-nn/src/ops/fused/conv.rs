@@ -6,6 +6,7 @@ use packshot_core::cpu_level;
 use super::{Floats, floats, tensor};
 use crate::flop;
 use crate::kernels::conv::{self, Shape};
+use crate::kernels::gemm::Arithmetic;
 use crate::kernels::reduce;
 
 /// See [`crate::ops::conv3x3`].
@@ -41,7 +42,7 @@ impl Conv {
     ) -> (CpuStorage, candle_core::Shape) {
         let s = &self.shape;
         let mut out = vec![0.0; s.places() * s.outputs];
-        conv::conv3x3(cpu_level(), s, x, weight, bias, &mut out);
+        conv::conv3x3(Arithmetic::current(), s, x, weight, bias, &mut out);
         let shape = (s.batch, s.out_height(), s.out_width(), s.outputs).into();
         (CpuStorage::F32(out), shape)
     }
@@ -59,7 +60,7 @@ impl Conv {
         if x.track_op() {
             let weight = Floats::of(weight);
             let mut out = vec![0.0; x.elem_count()];
-            conv::conv3x3_input_gradient(cpu_level(), s, weight.get()?, grad, &mut out);
+            conv::conv3x3_input_gradient(Arithmetic::current(), s, weight.get()?, grad, &mut out);
             flop::add_matmul(1, s.places(), s.outputs, 9 * s.inputs);
             dx = Some(tensor(out, x.shape())?);
         }
@@ -67,7 +68,7 @@ impl Conv {
         if weight.track_op() {
             let x = Floats::of(x);
             let mut out = vec![0.0; weight.elem_count()];
-            conv::conv3x3_weight_gradient(cpu_level(), s, x.get()?, grad, &mut out);
+            conv::conv3x3_weight_gradient(Arithmetic::current(), s, x.get()?, grad, &mut out);
             flop::add_matmul(1, s.places(), s.outputs, 9 * s.inputs);
             d_weight = Some(tensor(out, weight.shape())?);
         }

@@ -5,7 +5,8 @@ use packshot_core::cpu_level;
 
 use super::{Floats, floats, tensor};
 use crate::flop;
-use crate::kernels::{gemm, reduce};
+use crate::kernels::gemm::{self, Arithmetic};
+use crate::kernels::reduce;
 
 /// `x · weightᵀ + bias`; see [`crate::ops::linear`].
 pub(in crate::ops) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -43,7 +44,7 @@ impl Linear {
         let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
         let mut y = vec![0.0; shape.elem_count()];
         let m = y.len() / n.max(1);
-        gemm::linear_forward(cpu_level(), (m, n, k), x, weight, bias, &mut y);
+        gemm::linear_forward(Arithmetic::current(), (m, n, k), x, weight, bias, &mut y);
         Ok((CpuStorage::F32(y), shape))
     }
 
@@ -56,7 +57,7 @@ impl Linear {
         if x.track_op() {
             let weight = Floats::of(weight);
             let mut out = vec![0.0; m * k];
-            gemm::product(cpu_level(), (m, k, n), grad, weight.get()?, &mut out);
+            gemm::product(Arithmetic::current(), (m, k, n), grad, weight.get()?, &mut out);
             flop::add_matmul(1, m, n, k);
             grad_x = Some(tensor(out, x.shape())?);
         }
@@ -64,7 +65,7 @@ impl Linear {
         if weight.track_op() {
             let x = Floats::of(x);
             let mut out = vec![0.0; n * k];
-            gemm::transposed_product(cpu_level(), (n, k, m), grad, x.get()?, &mut out);
+            gemm::transposed_product(Arithmetic::current(), (n, k, m), grad, x.get()?, &mut out);
             flop::add_matmul(1, m, n, k);
             grad_weight = Some(tensor(out, weight.shape())?);
         }

@@ -139,6 +139,28 @@ impl Params {
         Ok(tensor)
     }
 
+    /// The buffer `name`: a loaded tensor where there is one, else `values`. Never trained.
+    ///
+    /// # Errors
+    /// When the loaded tensor has another shape.
+    pub fn buffer(&self, name: &str, values: &[f32]) -> Result<Tensor> {
+        let full = self.full_name(name);
+        let mut store = self.store();
+        let device = store.device.clone();
+        let Some(tensor) = store.loaded.get(&full).cloned() else {
+            return Tensor::from_slice(values, values.len(), &device);
+        };
+        store.used.insert(full.clone());
+        if tensor.dims() != [values.len()] {
+            candle_core::bail!(
+                "tensor {full} has shape {:?} where the network needs [{}]",
+                tensor.dims(),
+                values.len()
+            );
+        }
+        tensor.to_dtype(DType::F32)?.to_device(&device)
+    }
+
     /// The trainable variables so far, by name.
     pub fn vars(&self) -> Vec<(String, Var)> {
         self.store()

@@ -1,6 +1,7 @@
 //! Point-cloud diffusion.
 
 pub mod mini;
+pub mod point_e;
 
 pub use packshot_nn::device::TrainDevice;
 pub use packshot_nn::optim::{LrSchedule, OptimiserConfig};

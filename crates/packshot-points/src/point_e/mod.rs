@@ -1,0 +1,23 @@
+//! Point-E (Nichol et al. 2022, arXiv 2212.08751): transformers over points, a base stage that
+//! makes a coarse cloud and an upsampler that fills it up.
+//!
+//! One network serves all of its models: [`TransformerConfig`] says how wide, deep and conditioned
+//! it is. Names and shapes of the parameters are those of the published files. Clouds are channels
+//! first, `[B, 6, N]`: x, y, z, R, G, B; in user space positions lie in ±0.5 and colours in 0..=255.
+
+mod blocks;
+mod config;
+mod denoiser;
+mod diffusion;
+mod sampler;
+mod transformer;
+
+pub mod parity;
+
+pub use config::{Condition, TransformerConfig};
+pub use denoiser::TransformerDenoiser;
+pub use diffusion::{ChannelScaling, PointDiffusion};
+pub use sampler::{
+    Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,
+};
+pub use transformer::{ConditionInput, ConditionTokens, PointTransformer, Taps};

@@ -1,0 +1,35 @@
+//! Checks against Point-E's own results, in any folder of that form: `fwd_*` are forwards,
+//! `sample_*` with `samplers.json` whole runs on given noise, `models/` the weights and
+//! `models/configs.json` their sizes. Sizes are read from the files.
+
+mod forward;
+mod models;
+mod samples;
+
+use packshot_core::Result;
+use packshot_core::parity::CaseResult;
+use packshot_diffusion::parity::TensorFile;
+use std::path::Path;
+
+/// Runs the case `file` of the folder `dir`; `None` when the file is not of these networks.
+///
+/// # Errors
+/// When the file, or one that it needs, cannot be read or does not fit its network.
+pub fn run(dir: &Path, file: &str) -> Result<Option<CaseResult>> {
+    let Some(stem) = file.strip_suffix(".safetensors") else {
+        return Ok(None);
+    };
+    let case = if let Some(model) = stem.strip_prefix("fwd_") {
+        if !models::is_transformer(dir, model)? {
+            return Ok(None);
+        }
+        let tensors = TensorFile::open(&dir.join(file))?;
+        forward::run(dir, model, &tensors, file)
+    } else if let Some(name) = stem.strip_prefix("sample_") {
+        let tensors = TensorFile::open(&dir.join(file))?;
+        samples::run(dir, name, &tensors, file)
+    } else {
+        return Ok(None);
+    };
+    case.map(Some).map_err(|e| e.at(file))
+}

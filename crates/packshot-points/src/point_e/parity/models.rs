@@ -1,0 +1,112 @@
+//! The networks of a reference folder.
+
+use crate::point_e::{ChannelScaling, Condition, PointTransformer, TransformerConfig};
+use candle_core::Device;
+use packshot_core::{Error, Result};
+use packshot_nn::params::Params;
+use packshot_nn::weights::{Weights, candle_error};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Sizes as the folder's `configs.json` has them.
+#[derive(Deserialize)]
+struct Sizes {
+    width: usize,
+    layers: usize,
+    heads: usize,
+    n_ctx: usize,
+    input_channels: usize,
+    output_channels: usize,
+    time_token_cond: bool,
+    #[serde(default = "yes")]
+    token_cond: bool,
+    feature_dim: Option<usize>,
+    grid_size: Option<usize>,
+    grid_feature_dim: Option<usize>,
+    cond_ctx: Option<usize>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Sizes {
+    fn config(&self) -> Result<TransformerConfig> {
+        let grid = self.grid_size.zip(self.grid_feature_dim);
+        let condition = match (self.feature_dim, grid, self.cond_ctx) {
+            (None, None, None) => Condition::None,
+            (Some(feature_dim), None, None) => Condition::Vector {
+                feature_dim,
+                as_token: self.token_cond,
+            },
+            (None, Some((size, feature_dim)), None) => Condition::Grid {
+                feature_dim,
+                tokens: size * size,
+            },
+            (None, Some((size, feature_dim)), Some(points)) => Condition::GridAndCloud {
+                feature_dim,
+                tokens: size * size,
+                points,
+                scaling: ChannelScaling::published(),
+            },
+            _ => return Err(Error::bad_input("the sizes belong to no known network")),
+        };
+        let config = TransformerConfig {
+            width: self.width,
+            layers: self.layers,
+            heads: self.heads,
+            n_ctx: self.n_ctx,
+            input_channels: self.input_channels,
+            output_channels: self.output_channels,
+            time_token_cond: self.time_token_cond,
+            ..TransformerConfig::base_40m(condition)
+        };
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn sizes(dir: &Path, model: &str) -> Result<serde_json::Value> {
+    let path = dir.join("models/configs.json");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| Error::io(format_args!("read {}", path.display()), e))?;
+    let mut all: HashMap<String, serde_json::Value> = serde_json::from_str(&text)
+        .map_err(|e| Error::bad_input(e.to_string()).at(path.display()))?;
+    all.remove(model)
+        .ok_or_else(|| Error::bad_input(format!("no sizes of {model}")).at(path.display()))
+}
+
+/// Whether `model` is a diffusion transformer: the signed-distance network has other sizes.
+pub(super) fn is_transformer(dir: &Path, model: &str) -> Result<bool> {
+    Ok(sizes(dir, model)?.get("n_ctx").is_some())
+}
+
+/// Loads `model`, from `models/<model>.safetensors` or `.pt`.
+pub(super) fn load(dir: &Path, model: &str) -> Result<PointTransformer> {
+    let sizes: Sizes = serde_json::from_value(sizes(dir, model)?)
+        .map_err(|e| Error::bad_input(e.to_string()).at(model))?;
+    let config = sizes.config().map_err(|e| e.at(model))?;
+    let path = dir.join(format!("models/{model}.safetensors"));
+    let tensors = if path.exists() {
+        let bytes = std::fs::read(&path)
+            .map_err(|e| Error::io(format_args!("read {}", path.display()), e))?;
+        Weights::from_bytes(&bytes)
+            .map_err(|e| e.at(path.display()))?
+            .tensors
+    } else {
+        let path = dir.join(format!("models/{model}.pt"));
+        candle_core::pickle::read_all(&path)
+            .map_err(|e| Error::bad_input(e.to_string()).at(path.display()))?
+            .into_iter()
+            .collect()
+    };
+    let params = Params::loaded(tensors, &Device::Cpu);
+    let network = PointTransformer::new(&params, &config).map_err(candle_error)?;
+    match params.unused().first() {
+        Some(extra) => {
+            Err(Error::bad_input(format!("the network has no tensor {extra}")).at(model))
+        }
+        None => Ok(network),
+    }
+}

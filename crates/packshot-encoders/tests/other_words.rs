@@ -9,12 +9,12 @@ fn reader() -> PromptReader {
     let captions = include_str!("captions.txt").lines();
     PromptReader::new(
         Vocabulary::from_captions(captions, 1),
-        Synonyms::embedded().unwrap(),
+        Synonyms::embedded().expect("the embedded table"),
     )
 }
 
 fn read(reader: &PromptReader, prompt: &str) -> Prompt {
-    reader.read(prompt).unwrap()
+    reader.read(prompt).expect("a prompt with words")
 }
 
 /// The prompt in known words.

@@ -112,18 +112,6 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-/// An error when something has the name of a file to write, unless `force` allows to replace it.
-///
-/// # Errors
-/// [`packshot_core::ErrorKind::Usage`].
-pub fn ensure_absent(path: &Path, force: bool) -> Result<()> {
-    if force || std::fs::symlink_metadata(path).is_err() {
-        return Ok(());
-    }
-    Err(Error::usage(format!("{} already exists", path.display()))
-        .with_hint("choose another name, or replace the file with --force"))
-}
-
 /// The error for a path that cannot be written to.
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     use std::io::ErrorKind as Io;
@@ -181,19 +169,6 @@ mod tests {
         file.write_all(b"half").unwrap();
         drop(file);
         assert!(names(folder.path()).is_empty());
-    }
-
-    #[test]
-    fn an_existing_file_needs_force() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.bin");
-        ensure_absent(&path, false).unwrap();
-        write_file(&path, b"x").unwrap();
-        assert_eq!(
-            ensure_absent(&path, false).unwrap_err().kind(),
-            ErrorKind::Usage
-        );
-        ensure_absent(&path, true).unwrap();
     }
 
     #[test]

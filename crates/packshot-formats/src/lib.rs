@@ -27,7 +27,7 @@ mod uri;
 mod words;
 
 pub use asset::{Asset, AssetRef};
-pub use atomic::{AtomicFile, ensure_absent, write_file};
+pub use atomic::{AtomicFile, write_file};
 pub use convert::{
     PointsAs, ReadOptions, Up, WriteOptions, read_asset, read_asset_as, write_asset,
 };

@@ -14,6 +14,9 @@ mod pixels;
 use crate::Asset;
 use crate::input::{read_file, with_hint_for};
 use container::Document;
+use gltf::json::Root;
+use gltf::json::mesh::{Mode, Primitive};
+use gltf::json::validation::Checked;
 use packshot_core::{Error, Result};
 use std::path::Path;
 
@@ -35,7 +38,8 @@ const HARMLESS: [&str; 3] = [
 
 /// Reads the default scene of a `.gltf` or `.glb` file: triangles (lists, strips, fans) merged
 /// into one mesh, points into one cloud, both in world space (+Z up, front −Y) with the nodes'
-/// transforms applied. Lines, skins, morph targets, animations, cameras and lights are left out.
+/// transforms applied. Lines, skins, morph targets and animations are left out, with a note in the
+/// asset; so are cameras and lights.
 ///
 /// Buffers and pictures may be embedded or lie in the file's folder or below it. Vertex colours
 /// are turned from linear light to 8-bit sRGB. `KHR_texture_transform` is applied to the texture
@@ -63,14 +67,37 @@ fn parse(bytes: &[u8], folder: Option<&Path>) -> Result<Asset> {
     let document = Document::open(bytes, folder)?;
     check_extensions(&document.root.extensions_required)?;
     let draws = draws::collect(&document)?;
-    let asset = merge::merge(&document, &draws)?;
+    let mut asset = merge::merge(&document, &draws)?;
     if asset.mesh.is_none() && asset.cloud.is_none() {
         return Err(
             Error::bad_input("the scene holds no triangles and no points")
                 .with_hint("export the model with its meshes selected"),
         );
     }
+    asset.notes = notes(&document.root);
     Ok(asset)
+}
+
+/// What the reader leaves out of the file.
+fn notes(root: &Root) -> Vec<String> {
+    let is_line = |primitive: &Primitive| {
+        use Mode::{LineLoop, LineStrip, Lines};
+        matches!(primitive.mode, Checked::Valid(Lines | LineLoop | LineStrip))
+    };
+    let mut primitives = root.meshes.iter().flat_map(|mesh| &mesh.primitives);
+    let has_lines = primitives.clone().any(is_line);
+    let has_targets = primitives.any(|p| p.targets.as_ref().is_some_and(|t| !t.is_empty()));
+    let left_out = [
+        (has_lines, "lines are left out"),
+        (has_targets, "shape keys are left out"),
+        (
+            !root.skins.is_empty(),
+            "skeletons are left out: the mesh stands as it was modelled",
+        ),
+        (!root.animations.is_empty(), "animations are left out"),
+    ];
+    let said = left_out.iter().filter(|(is_there, _)| *is_there);
+    said.map(|(_, note)| (*note).to_owned()).collect()
 }
 
 fn check_extensions(required: &[String]) -> Result<()> {

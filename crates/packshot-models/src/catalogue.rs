@@ -49,16 +49,13 @@ impl Model {
     /// # Errors
     /// [`packshot_core::ErrorKind::MissingModel`] when this build has no such part.
     pub fn part(&self, part: &str) -> Result<&'static EmbeddedPart> {
-        self.parts()
-            .iter()
-            .find(|p| p.name == part)
-            .ok_or_else(|| {
-                Error::missing_model(format!(
-                    "the model \"{}\" has no part \"{part}\" in this build",
-                    self.name
-                ))
-                .with_hint("`packshot models list` shows what there is")
-            })
+        self.parts().iter().find(|p| p.name == part).ok_or_else(|| {
+            Error::missing_model(format!(
+                "the model \"{}\" has no part \"{part}\" in this build",
+                self.name
+            ))
+            .with_hint("`packshot models list` shows what there is")
+        })
     }
 }
 
@@ -179,14 +176,23 @@ mod tests {
     fn an_unknown_name_gets_the_list() {
         let error = find("base41M").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::MissingModel);
-        assert!(error.hint().unwrap().contains("packshot-mini, base40M-textvec"));
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("packshot-mini, base40M-textvec")
+        );
     }
 
     #[test]
     fn names_are_unique_and_every_entry_has_a_licence() {
         for (i, model) in catalogue().iter().enumerate() {
             assert!(!model.licence.is_empty() && !model.limits.is_empty());
-            assert!(catalogue()[..i].iter().all(|other| other.name != model.name));
+            assert!(
+                catalogue()[..i]
+                    .iter()
+                    .all(|other| other.name != model.name)
+            );
         }
     }
 

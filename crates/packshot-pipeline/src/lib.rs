@@ -1,1 +1,23 @@
-//! Packshot pipeline.
+//! The jobs that a user asks Packshot for, as stages that report progress and leave artefacts.
+//!
+//! Settings come in as plain, resolved values. Nothing here prints, reads the environment or
+//! parses arguments.
+
+pub mod bench;
+pub mod convert;
+pub mod dataset;
+pub mod eval;
+pub mod generate;
+pub mod image;
+mod input;
+pub mod machine;
+mod output;
+pub mod photo;
+pub mod prompt;
+pub mod prompts;
+pub mod slug;
+pub mod train;
+mod warnings;
+
+pub use packshot_encoders::WORDNET_LICENCE;
+pub use packshot_models as models;

@@ -45,7 +45,9 @@ pub struct TrainJob {
 
 /// Prompts of the image stage's sample sheet: colours times things.
 fn sheet_prompts() -> Vec<String> {
-    let things = ["chair", "sofa", "table", "bed", "lamp", "bottle", "mug", "vase"];
+    let things = [
+        "chair", "sofa", "table", "bed", "lamp", "bottle", "mug", "vase",
+    ];
     ["red", "blue", "green", "yellow", "white", "black"]
         .iter()
         .flat_map(|colour| things.map(|thing| format!("a {colour} {thing}")))
@@ -58,7 +60,10 @@ pub fn train(job: &TrainJob, context: &Context<'_>) -> Result<RunReport> {
     for path in &job.data {
         objects.extend(TrainingSet::open(path)?.objects);
     }
-    let held_out = objects.iter().filter(|o| o.split == packshot_data::Split::Val).count();
+    let held_out = objects
+        .iter()
+        .filter(|o| o.split == packshot_data::Split::Val)
+        .count();
     if objects.len() == held_out || held_out == 0 {
         return Err(Error::usage(format!(
             "the data holds {} training and {held_out} held-out objects",
@@ -66,27 +71,46 @@ pub fn train(job: &TrainJob, context: &Context<'_>) -> Result<RunReport> {
         ))
         .with_hint("both splits need objects; see `packshot dataset build --help`"));
     }
-    context.detail(format!("{} objects, {held_out} of them held out", objects.len()));
+    context.detail(format!(
+        "{} objects, {held_out} of them held out",
+        objects.len()
+    ));
     let from_weights = match &job.from_weights {
         Some(path) => Some(
             std::fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?,
         ),
         None => None,
     };
-    let target = RunFolder { folder: job.out.clone(), from_weights };
+    let target = RunFolder {
+        folder: job.out.clone(),
+        from_weights,
+    };
     let write: SheetWriter<'_> = &|path, image| packshot_formats::write_png(path, image);
-    let settings = RunSettings { seed: job.seed, ..job.settings.clone() };
+    let settings = RunSettings {
+        seed: job.seed,
+        ..job.settings.clone()
+    };
     match job.network {
         Network::Points => {
-            let training =
-                PointsTraining { points: job.points, seed: job.seed, ..PointsTraining::default() };
+            let training = PointsTraining {
+                points: job.points,
+                seed: job.seed,
+                ..PointsTraining::default()
+            };
             let source = Objects::new(objects);
-            train_points(training, source, &settings, &target, job.device, write, context)
+            train_points(
+                training, source, &settings, &target, job.device, write, context,
+            )
         }
         Network::Upsampler => {
-            let training = UpsamplerTraining { seed: job.seed, ..UpsamplerTraining::default() };
+            let training = UpsamplerTraining {
+                seed: job.seed,
+                ..UpsamplerTraining::default()
+            };
             let source = Objects::new(objects);
-            train_upsampler(training, source, &settings, &target, job.device, write, context)
+            train_upsampler(
+                training, source, &settings, &target, job.device, write, context,
+            )
         }
         Network::Image => train_image(
             Captions::new(objects),

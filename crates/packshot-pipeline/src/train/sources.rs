@@ -38,9 +38,16 @@ impl Draw {
             .collect();
         // Held-out objects in an order that mixes categories and sources, the same every time.
         held_out.sort_by_key(|&i| {
-            objects[i].id.bytes().fold(0u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
+            objects[i]
+                .id
+                .bytes()
+                .fold(0u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
         });
-        Self { objects, categories, held_out }
+        Self {
+            objects,
+            categories,
+            held_out,
+        }
     }
 
     fn random(&self, random: &mut NoiseStream) -> &TrainingObject {
@@ -64,7 +71,11 @@ impl Objects {
 fn example(object: &TrainingObject, view: &TrainingView) -> Example {
     Example {
         rgb: view.rgb.clone(),
-        positions: object.positions.iter().map(|&p| view.framing.frame_from_world(p)).collect(),
+        positions: object
+            .positions
+            .iter()
+            .map(|&p| view.framing.frame_from_world(p))
+            .collect(),
         colours: object.colours_srgb.clone(),
     }
 }
@@ -77,7 +88,10 @@ impl ExampleSource for Objects {
 
     fn held_out(&self) -> Vec<Example> {
         let objects = self.0.held_out.iter().map(|&i| &self.0.objects[i]);
-        objects.take(64).map(|object| example(object, &object.views[0])).collect()
+        objects
+            .take(64)
+            .map(|object| example(object, &object.views[0]))
+            .collect()
     }
 }
 
@@ -117,8 +131,11 @@ impl PictureSource for Captions {
             })
             .collect();
         // Half of the pictures are the three-quarter view itself: it is the one to draw.
-        let view =
-            if random.uniform() < 0.5 { near[0] } else { near[random.below(near.len())] };
+        let view = if random.uniform() < 0.5 {
+            near[0]
+        } else {
+            near[random.below(near.len())]
+        };
         let captions: Vec<&String> = all_captions(object).collect();
         let caption = captions[random.below(captions.len())];
         if let Some(hue) = &object.recolour
@@ -131,7 +148,10 @@ impl PictureSource for Captions {
                 return CaptionedPicture { rgb, caption };
             }
         }
-        CaptionedPicture { rgb: view.rgb.clone(), caption: caption.clone() }
+        CaptionedPicture {
+            rgb: view.rgb.clone(),
+            caption: caption.clone(),
+        }
     }
 
     fn held_out(&self) -> Vec<CaptionedPicture> {

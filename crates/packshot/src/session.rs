@@ -1,0 +1,82 @@
+//! What a command is given beside its settings: progress, cancellation, threads, switches.
+
+use crate::cli::Globals;
+use crate::terminal::Terminal;
+use packshot_core::{CancelToken, Context, CpuLevel, Error};
+use std::io::Write;
+
+/// Fixes the instruction set: `portable`, `avx2` or `avx512`.
+const CPU_VARIABLE: &str = "PACKSHOT_CPU";
+/// More threads than any machine has cores are a slip of the finger.
+const MAX_THREADS: usize = 4096;
+
+pub(crate) struct Session {
+    pub terminal: Terminal,
+    pub force: bool,
+    cancel: CancelToken,
+}
+
+impl Session {
+    /// Sets the process up: instruction set, threads, signals.
+    pub(crate) fn start(globals: &Globals) -> Result<Self, Error> {
+        fix_cpu_level()?;
+        if let Some(threads) = globals.threads {
+            if threads.get() > MAX_THREADS {
+                return Err(Error::usage(format!(
+                    "--threads {threads} is more than {MAX_THREADS}"
+                ))
+                .with_hint("leave --threads out to use every core"));
+            }
+            packshot_pipeline::machine::set_threads(threads.get())?;
+        }
+        let cancel = CancelToken::default();
+        listen_for_signals(cancel.clone())?;
+        Ok(Self {
+            terminal: Terminal::new(globals.quiet, globals.verbose),
+            force: globals.force,
+            cancel,
+        })
+    }
+
+    /// The context of this command's jobs.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::new(&self.terminal, self.cancel.clone())
+    }
+}
+
+fn fix_cpu_level() -> Result<(), Error> {
+    let Some(value) = std::env::var_os(CPU_VARIABLE).filter(|v| !v.is_empty()) else {
+        return Ok(());
+    };
+    let level = [CpuLevel::Portable, CpuLevel::Avx2, CpuLevel::Avx512]
+        .into_iter()
+        .find(|level| value == level.name())
+        .ok_or_else(|| {
+            Error::usage(format!("{CPU_VARIABLE} is {value:?}"))
+                .with_hint("it can be portable, avx2 or avx512")
+        })?;
+    if level.fix() {
+        Ok(())
+    } else {
+        Err(
+            Error::usage(format!("this machine has no {}", level.name()))
+                .at(CPU_VARIABLE)
+                .with_hint("`packshot doctor` shows what it has"),
+        )
+    }
+}
+
+/// The first Ctrl-C (or termination) asks the work to stop and clean up; the second ends it.
+fn listen_for_signals(cancel: CancelToken) -> Result<(), Error> {
+    ctrlc::set_handler(move || {
+        if cancel.is_cancelled() {
+            std::process::exit(130);
+        }
+        cancel.cancel();
+        let _ = writeln!(
+            std::io::stderr(),
+            "stopping; press Ctrl-C again to stop without cleaning up"
+        );
+    })
+    .map_err(|error| Error::internal(format!("cannot listen for Ctrl-C: {error}")))
+}

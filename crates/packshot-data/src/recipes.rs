@@ -11,10 +11,12 @@ mod palette;
 mod parameters;
 mod parts;
 mod roles;
+mod shape;
 mod shapes;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod visible;
 
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};

@@ -9,6 +9,7 @@ use packshot_core::{Context, Error, ErrorKind, Result, Seed, StageTimer};
 use packshot_formats::{PartialFolder, write_file};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -178,6 +179,7 @@ pub fn build(
         return Err(Error::bad_input("none of the objects could be used")
             .with_hint("the warnings say why; flat objects can be kept with --keep-flat"));
     }
+    remove_others(partial.path(), &records)?;
     write_set_files(partial.path(), &records, &report, options)?;
     let settings = partial.path().join(SETTINGS);
     std::fs::remove_file(&settings)
@@ -209,6 +211,24 @@ fn begin(out: &Path, force: bool, settings: &str) -> Result<PartialFolder> {
     }
     write(partial.path(), SETTINGS, settings)?;
     Ok(partial)
+}
+
+/// Removes objects that an earlier run has made and this one does not have.
+fn remove_others(set: &Path, records: &[Record]) -> Result<()> {
+    let known: HashSet<&str> = records.iter().map(|record| record.id.as_str()).collect();
+    let objects = set.join("objects");
+    let failed = |e| Error::io(format!("clean {}", objects.display()), e);
+    for entry in std::fs::read_dir(&objects).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry
+            .file_name()
+            .to_str()
+            .is_some_and(|id| known.contains(id))
+        {
+            std::fs::remove_dir_all(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {

@@ -327,6 +327,9 @@ fn an_interrupted_build_goes_on() {
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert!(error.hint().unwrap().contains(".set.partial"));
     assert!(!out.exists());
+    // An object that was in the captions file then and is no more.
+    let gone = home.path().join(".set.partial/objects/gone");
+    std::fs::create_dir(&gone).unwrap();
     let report = build(&source, &out, &quick(), &Context::silent()).unwrap();
     assert_eq!((report.objects, report.resumed), (3, 1));
     assert!(files(&out) == files(&whole));

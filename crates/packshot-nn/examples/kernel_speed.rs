@@ -2,7 +2,10 @@
 //!
 //! `cargo run --release -p packshot-nn --example kernel_speed`
 
-#![allow(clippy::print_stdout, reason = "printing a table is what this program does")]
+#![allow(
+    clippy::print_stdout,
+    reason = "printing a table is what this program does"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -39,31 +42,69 @@ fn linear(m: usize, n: usize, k: usize) -> Result<Box<dyn Fn() -> Result<()> + S
     Ok(Box::new(move || ops::linear(&x, &w, Some(&b)).map(drop)))
 }
 
-fn linear_training(m: usize, n: usize, k: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+fn linear_training(
+    m: usize,
+    n: usize,
+    k: usize,
+) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
     let (x, w, b) = (variable(&[m, k])?, variable(&[n, k])?, variable(&[n])?);
-    Ok(Box::new(move || ops::linear(&x, &w, Some(&b))?.backward().map(drop)))
-}
-
-fn attention(b: usize, t: usize, heads: usize, d: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
-    let qkv = normal(&[b, t, 3 * heads * d])?;
-    Ok(Box::new(move || ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5)).map(drop)))
-}
-
-fn attention_training(b: usize, t: usize, heads: usize, d: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
-    let qkv = variable(&[b, t, 3 * heads * d])?;
     Ok(Box::new(move || {
-        ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5))?.backward().map(drop)
+        ops::linear(&x, &w, Some(&b))?.backward().map(drop)
     }))
 }
 
-fn conv(b: usize, side: usize, inputs: usize, outputs: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
-    let (x, w) = (normal(&[b, side, side, inputs])?, normal(&[outputs, 9 * inputs])?);
+fn attention(
+    b: usize,
+    t: usize,
+    heads: usize,
+    d: usize,
+) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let qkv = normal(&[b, t, 3 * heads * d])?;
+    Ok(Box::new(move || {
+        ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5)).map(drop)
+    }))
+}
+
+fn attention_training(
+    b: usize,
+    t: usize,
+    heads: usize,
+    d: usize,
+) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let qkv = variable(&[b, t, 3 * heads * d])?;
+    Ok(Box::new(move || {
+        ops::self_attention(&qkv, heads, QkvLayout::QkvMajor, Some(1e-5))?
+            .backward()
+            .map(drop)
+    }))
+}
+
+fn conv(
+    b: usize,
+    side: usize,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w) = (
+        normal(&[b, side, side, inputs])?,
+        normal(&[outputs, 9 * inputs])?,
+    );
     Ok(Box::new(move || ops::conv3x3(&x, &w, None, 1).map(drop)))
 }
 
-fn conv_training(b: usize, side: usize, inputs: usize, outputs: usize) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
-    let (x, w) = (variable(&[b, side, side, inputs])?, variable(&[outputs, 9 * inputs])?);
-    Ok(Box::new(move || ops::conv3x3(&x, &w, None, 1)?.backward().map(drop)))
+fn conv_training(
+    b: usize,
+    side: usize,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Box<dyn Fn() -> Result<()> + Send + Sync>> {
+    let (x, w) = (
+        variable(&[b, side, side, inputs])?,
+        variable(&[outputs, 9 * inputs])?,
+    );
+    Ok(Box::new(move || {
+        ops::conv3x3(&x, &w, None, 1)?.backward().map(drop)
+    }))
 }
 
 fn main() -> Result<()> {
@@ -76,21 +117,54 @@ fn main() -> Result<()> {
         ("linear 5120×768×192", linear(5120, 768, 192)?),
         ("linear 5120×192×768", linear(5120, 192, 768)?),
         ("linear 4096×1024×1024", linear(4096, 1024, 1024)?),
-        ("linear 5120×768×192, forward and backward", linear_training(5120, 768, 192)?),
-        ("linear 5120×192×768, forward and backward", linear_training(5120, 192, 768)?),
-        ("linear 4096×1024×1024, forward and backward", linear_training(4096, 1024, 1024)?),
+        (
+            "linear 5120×768×192, forward and backward",
+            linear_training(5120, 768, 192)?,
+        ),
+        (
+            "linear 5120×192×768, forward and backward",
+            linear_training(5120, 192, 768)?,
+        ),
+        (
+            "linear 4096×1024×1024, forward and backward",
+            linear_training(4096, 1024, 1024)?,
+        ),
         ("attention 1×320, 4 heads of 48", attention(1, 320, 4, 48)?),
-        ("attention 16×320, 4 heads of 48", attention(16, 320, 4, 48)?),
-        ("attention 1×1088, 8 heads of 64", attention(1, 1088, 8, 64)?),
-        ("attention 1×4353, 8 heads of 64", attention(1, 4353, 8, 64)?),
-        ("attention 4×1088, 8 heads of 32", attention(4, 1088, 8, 32)?),
-        ("attention 16×320, 4 heads of 48, forward and backward", attention_training(16, 320, 4, 48)?),
-        ("attention 2×1088, 8 heads of 64, forward and backward", attention_training(2, 1088, 8, 64)?),
+        (
+            "attention 16×320, 4 heads of 48",
+            attention(16, 320, 4, 48)?,
+        ),
+        (
+            "attention 1×1088, 8 heads of 64",
+            attention(1, 1088, 8, 64)?,
+        ),
+        (
+            "attention 1×4353, 8 heads of 64",
+            attention(1, 4353, 8, 64)?,
+        ),
+        (
+            "attention 4×1088, 8 heads of 32",
+            attention(4, 1088, 8, 32)?,
+        ),
+        (
+            "attention 16×320, 4 heads of 48, forward and backward",
+            attention_training(16, 320, 4, 48)?,
+        ),
+        (
+            "attention 2×1088, 8 heads of 64, forward and backward",
+            attention_training(2, 1088, 8, 64)?,
+        ),
         ("conv 1×64×64, 64 to 64", conv(1, 64, 64, 64)?),
         ("conv 1×32×32, 128 to 128", conv(1, 32, 128, 128)?),
         ("conv 16×16×16, 192 to 192", conv(16, 16, 192, 192)?),
-        ("conv 16×32×32, 64 to 64, forward and backward", conv_training(16, 32, 64, 64)?),
-        ("conv 16×16×16, 128 to 128, forward and backward", conv_training(16, 16, 128, 128)?),
+        (
+            "conv 16×32×32, 64 to 64, forward and backward",
+            conv_training(16, 32, 64, 64)?,
+        ),
+        (
+            "conv 16×16×16, 128 to 128, forward and backward",
+            conv_training(16, 16, 128, 128)?,
+        ),
     ];
     println!("| kernel | 1 thread: GFLOP/s | of peak | 2 threads: GFLOP/s | of peak |");
     println!("|---|---|---|---|---|");

@@ -25,3 +25,5 @@ pub(crate) mod simd;
 pub(crate) mod parallel;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

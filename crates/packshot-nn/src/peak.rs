@@ -44,7 +44,10 @@ unsafe fn fma_rounds_v<V: Simd>(rounds: usize) -> usize {
     const SUMS: usize = 12;
     // SAFETY: the caller has the instruction set.
     unsafe {
-        let (a, b) = (V::splat(std::hint::black_box(0.999_999)), V::splat(std::hint::black_box(1e-7)));
+        let (a, b) = (
+            V::splat(std::hint::black_box(0.999_999)),
+            V::splat(std::hint::black_box(1e-7)),
+        );
         let mut sums = [V::splat(1.0); SUMS];
         for _ in 0..rounds {
             for sum in &mut sums {

@@ -21,7 +21,10 @@ static BF16: AtomicBool = AtomicBool::new(false);
 /// Sets the precision of this process, [`MatmulPrecision::F32`] at the start, and returns what is
 /// in effect: processors without `avx512_bf16` stay with 32-bit floats.
 pub fn set_matmul_precision(precision: MatmulPrecision) -> MatmulPrecision {
-    BF16.store(precision == MatmulPrecision::Bf16 && has_bf16(), Ordering::Relaxed);
+    BF16.store(
+        precision == MatmulPrecision::Bf16 && has_bf16(),
+        Ordering::Relaxed,
+    );
     matmul_precision()
 }
 

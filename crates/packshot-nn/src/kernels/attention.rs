@@ -81,7 +81,11 @@ const KEY_TILES: usize = 9;
 /// # Panics
 /// When they do not.
 fn check(x: &Heads<'_>, shape: &Shape, rows: usize) {
-    assert!(x.at.end(shape, rows) <= x.data.len(), "{:?} outside its slice", x.at);
+    assert!(
+        x.at.end(shape, rows) <= x.data.len(),
+        "{:?} outside its slice",
+        x.at
+    );
 }
 
 /// Copies `count` rows of `d` floats, normalised if the shape says so, times `scale`, to rows
@@ -113,7 +117,9 @@ unsafe fn copy_rows<V: Simd>(
                 if n == V::LANES {
                     V::load(from.add(j)).mul(scale_v).store(to.add(j));
                 } else {
-                    V::load_partial(from.add(j), n).mul(scale_v).store_partial(to.add(j), n);
+                    V::load_partial(from.add(j), n)
+                        .mul(scale_v)
+                        .store_partial(to.add(j), n);
                 }
                 j += n;
             }
@@ -162,7 +168,13 @@ unsafe fn pack_panels<V: Simd>(
         // SAFETY: the caller's contract.
         unsafe {
             let from = (from.add(row * stride), stride);
-            turn::<V>(from, (rows - row).min(V::TILE_ROWS), d, to.add(tile * step * d), step);
+            turn::<V>(
+                from,
+                (rows - row).min(V::TILE_ROWS),
+                d,
+                to.add(tile * step * d),
+                step,
+            );
         }
     }
 }

@@ -53,7 +53,8 @@ unsafe fn pair_rows(from: *const f32, pairs: usize, to: *mut f32, step: usize) {
             for i in (0..step).step_by(16) {
                 let even = _mm512_loadu_ps(from.add(2 * p * step + i));
                 let odd = _mm512_loadu_ps(from.add((2 * p + 1) * step + i));
-                let halves: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(odd, even));
+                let halves = _mm512_cvtne2ps_pbh(odd, even);
+                let halves = std::mem::transmute::<__m512bh, __m512i>(halves);
                 let words = _mm512_permutexvar_epi16(order, halves);
                 _mm512_storeu_si512(to.add(p * step + i).cast(), words);
             }

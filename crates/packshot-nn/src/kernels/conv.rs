@@ -44,8 +44,12 @@ impl Shape {
     fn neighbour(&self, place: usize, tap: usize) -> Option<usize> {
         let (x, rest) = (place % self.out_width(), place / self.out_width());
         let (y, b) = (rest % self.out_height(), rest / self.out_height());
-        let y = (y * self.stride + tap / 3).checked_sub(1).filter(|&y| y < self.height)?;
-        let x = (x * self.stride + tap % 3).checked_sub(1).filter(|&x| x < self.width)?;
+        let y = (y * self.stride + tap / 3)
+            .checked_sub(1)
+            .filter(|&y| y < self.height)?;
+        let x = (x * self.stride + tap % 3)
+            .checked_sub(1)
+            .filter(|&x| x < self.width)?;
         Some(((b * self.height + y) * self.width + x) * self.inputs)
     }
 }
@@ -55,7 +59,12 @@ static ZEROS: [f32; 256] = [0.0; 256];
 
 /// Splits products [first, first + depth), ordered (tap, channel), at taps and every 256:
 /// calls `part(offset, tap, channel, count)`.
-fn for_taps(first: usize, depth: usize, channels: usize, mut part: impl FnMut(usize, usize, usize, usize)) {
+fn for_taps(
+    first: usize,
+    depth: usize,
+    channels: usize,
+    mut part: impl FnMut(usize, usize, usize, usize),
+) {
     let mut done = 0;
     while done < depth {
         let (tap, channel) = ((first + done) / channels, (first + done) % channels);
@@ -73,16 +82,21 @@ struct Neighbourhoods<'a> {
 
 impl Lines for Neighbourhoods<'_> {
     unsafe fn pack(&self, r: Range, panel: *mut f32, step: usize) {
-        for_taps(r.first, r.depth, self.shape.inputs, |offset, tap, channel, count| {
-            let lines: [*const f32; MAX_LINES] = std::array::from_fn(|i| {
-                match self.shape.neighbour(r.line + i.min(r.count - 1), tap) {
-                    Some(start) => self.x[start + channel..start + channel + count].as_ptr(),
-                    None => ZEROS.as_ptr(),
-                }
-            });
-            // SAFETY: every line has `count` floats; the panel has room for `step · depth`.
-            unsafe { transpose(r.level, &lines, step, count, panel.add(offset * step), step) };
-        });
+        for_taps(
+            r.first,
+            r.depth,
+            self.shape.inputs,
+            |offset, tap, channel, count| {
+                let lines: [*const f32; MAX_LINES] = std::array::from_fn(|i| {
+                    match self.shape.neighbour(r.line + i.min(r.count - 1), tap) {
+                        Some(start) => self.x[start + channel..start + channel + count].as_ptr(),
+                        None => ZEROS.as_ptr(),
+                    }
+                });
+                // SAFETY: every line has `count` floats; the panel has room for `step · depth`.
+                unsafe { transpose(r.level, &lines, step, count, panel.add(offset * step), step) };
+            },
+        );
     }
 }
 
@@ -113,11 +127,15 @@ impl Lines for Taps<'_> {
 /// `copy_from_slice`, without a call for the usual lengths.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
-    if let (Ok(from), Ok(to)) = (<&[f32; 32]>::try_from(from), <&mut [f32; 32]>::try_from(&mut *to)) {
+    if let (Ok(from), Ok(to)) = (
+        <&[f32; 32]>::try_from(from),
+        <&mut [f32; 32]>::try_from(&mut *to),
+    ) {
         *to = *from;
-    } else if let (Ok(from), Ok(to)) =
-        (<&[f32; 16]>::try_from(from), <&mut [f32; 16]>::try_from(&mut *to))
-    {
+    } else if let (Ok(from), Ok(to)) = (
+        <&[f32; 16]>::try_from(from),
+        <&mut [f32; 16]>::try_from(&mut *to),
+    ) {
         *to = *from;
     } else {
         to.copy_from_slice(from);
@@ -135,15 +153,28 @@ struct Turned<'a> {
 impl Lines for Turned<'_> {
     unsafe fn pack(&self, r: Range, panel: *mut f32, step: usize) {
         let stride = 9 * self.inputs;
-        for_taps(r.first, r.depth, self.outputs, |offset, tap, output, count| {
-            let start = output * stride + (8 - tap) * self.inputs + r.line;
-            let from = self.weight[start..].as_ptr();
-            // SAFETY: `count` rows of `r.count` weights from `start` on lie in the slice, whose
-            // length `conv3x3_input_gradient` checked.
-            unsafe {
-                interleave(r.level, from, stride, r.count, count, panel.add(offset * step), step);
-            }
-        });
+        for_taps(
+            r.first,
+            r.depth,
+            self.outputs,
+            |offset, tap, output, count| {
+                let start = output * stride + (8 - tap) * self.inputs + r.line;
+                let from = self.weight[start..].as_ptr();
+                // SAFETY: `count` rows of `r.count` weights from `start` on lie in the slice, whose
+                // length `conv3x3_input_gradient` checked.
+                unsafe {
+                    interleave(
+                        r.level,
+                        from,
+                        stride,
+                        r.count,
+                        count,
+                        panel.add(offset * step),
+                        step,
+                    );
+                }
+            },
+        );
     }
 }
 
@@ -163,7 +194,14 @@ pub(crate) fn conv3x3(
     let (m, n, k) = (shape.places(), shape.outputs, 9 * shape.inputs);
     let a = Neighbourhoods { x, shape: *shape };
     let b = Strided::new(weight, (n, k), (k, 1));
-    gemm(how, (m, n, k), &a, &b, out, bias.map_or(Init::Zero, Init::Bias));
+    gemm(
+        how,
+        (m, n, k),
+        &a,
+        &b,
+        out,
+        bias.map_or(Init::Zero, Init::Bias),
+    );
 }
 
 /// The gradient of the weights.
@@ -180,7 +218,14 @@ pub(crate) fn conv3x3_weight_gradient(
     assert_eq!(x.len(), shape.input_len());
     let (m, n, k) = (shape.outputs, 9 * shape.inputs, shape.places());
     let a = Strided::new(grad, (m, 1), (k, m));
-    gemm(how, (m, n, k), &a, &Taps { x, shape: *shape }, d_weight, Init::Zero);
+    gemm(
+        how,
+        (m, n, k),
+        &a,
+        &Taps { x, shape: *shape },
+        d_weight,
+        Init::Zero,
+    );
 }
 
 /// The gradient of the input.
@@ -194,23 +239,56 @@ pub(crate) fn conv3x3_input_gradient(
     grad: &[f32],
     dx: &mut [f32],
 ) {
-    let Shape { batch, inputs, outputs, .. } = *shape;
+    let Shape {
+        batch,
+        inputs,
+        outputs,
+        ..
+    } = *shape;
     assert!(weight.len() == 9 * inputs * outputs && dx.len() == shape.input_len());
     assert_eq!(grad.len(), shape.places() * outputs);
     if shape.stride == 1 {
-        let back = Shape { inputs: outputs, outputs: inputs, ..*shape };
-        let a = Neighbourhoods { x: grad, shape: back };
-        let b = Turned { weight, inputs, outputs };
-        gemm(how, (shape.places(), inputs, 9 * outputs), &a, &b, dx, Init::Zero);
+        let back = Shape {
+            inputs: outputs,
+            outputs: inputs,
+            ..*shape
+        };
+        let a = Neighbourhoods {
+            x: grad,
+            shape: back,
+        };
+        let b = Turned {
+            weight,
+            inputs,
+            outputs,
+        };
+        gemm(
+            how,
+            (shape.places(), inputs, 9 * outputs),
+            &a,
+            &b,
+            dx,
+            Init::Zero,
+        );
         return;
     }
     // Gradients of the neighbourhoods, picture by picture, added where they came from.
-    let (len, places, taps) = (dx.len() / batch.max(1), shape.places() / batch.max(1), 9 * inputs);
+    let (len, places, taps) = (
+        dx.len() / batch.max(1),
+        shape.places() / batch.max(1),
+        9 * inputs,
+    );
     let dx = Shared::new(dx);
     parallel::for_each(batch, 2 * places * taps * outputs * batch, |b| {
         let mut columns = Scratch::new(places * taps);
         let grad = &grad[b * places * outputs..(b + 1) * places * outputs];
-        product(how, (places, taps, outputs), grad, weight, columns.as_mut_slice());
+        product(
+            how,
+            (places, taps, outputs),
+            grad,
+            weight,
+            columns.as_mut_slice(),
+        );
         // SAFETY: every picture has its own part.
         let dx = unsafe { dx.part(b * len, len) };
         dx.fill(0.0);

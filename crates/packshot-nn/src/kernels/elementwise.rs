@@ -35,7 +35,15 @@ pub(crate) fn apply(level: CpuLevel, f: Activation, x: &[f32], out: &mut [f32]) 
         let first = chunk * CHUNK;
         let count = (len - first).min(CHUNK);
         // SAFETY: every chunk writes its own part; the level is the machine's.
-        unsafe { run(level, f, &x[first..first + count], None, out.part(first, count)) };
+        unsafe {
+            run(
+                level,
+                f,
+                &x[first..first + count],
+                None,
+                out.part(first, count),
+            )
+        };
     });
 }
 
@@ -177,7 +185,7 @@ pub(crate) unsafe fn silu_slope<V: Simd>(x: V) -> (V, V) {
 #[inline(always)]
 unsafe fn tanh_gate<V: Simd>(x: V) -> (V, V) {
     // 2·√(2/π), and that times 0.044715.
-    const LINEAR: f32 = 1.595_769_1;
+    const LINEAR: f32 = 1.595_769;
     const CUBIC: f32 = 0.071_354_814;
     // SAFETY: the caller has the instruction set.
     unsafe {
@@ -203,7 +211,10 @@ mod tests {
             Activation::GeluTanh => {
                 let c = (2.0 / std::f64::consts::PI).sqrt();
                 let s = sigmoid(2.0 * c * (x + 0.044715 * x * x * x));
-                (x * s, s + x * s * (1.0 - s) * 2.0 * c * (1.0 + 3.0 * 0.044715 * x * x))
+                (
+                    x * s,
+                    s + x * s * (1.0 - s) * 2.0 * c * (1.0 + 3.0 * 0.044715 * x * x),
+                )
             }
             Activation::GeluErf => {
                 // Simpson's rule on the density from 0 to x.
@@ -237,7 +248,10 @@ mod tests {
                         let (value, slope) = exact(f, f64::from(x));
                         let want = if backward { slope } else { value };
                         let error = (f64::from(y) - want).abs() / want.abs().max(1.0);
-                        assert!(error < tolerance, "{f:?} {level:?} {backward} at {x}: {y}, not {want}");
+                        assert!(
+                            error < tolerance,
+                            "{f:?} {level:?} {backward} at {x}: {y}, not {want}"
+                        );
                     }
                 }
             }
@@ -250,7 +264,10 @@ mod tests {
             for f in [Activation::GeluTanh, Activation::GeluErf, Activation::Silu] {
                 let mut out = [0.0; 3];
                 apply(level, f, &[1.0, f32::NAN, 2.0], &mut out);
-                assert!(out[1].is_nan() && out[0] > 0.0 && out[2] > 0.0, "{f:?} {level:?}");
+                assert!(
+                    out[1].is_nan() && out[0] > 0.0 && out[2] > 0.0,
+                    "{f:?} {level:?}"
+                );
             }
         }
     }
@@ -262,7 +279,10 @@ mod tests {
             for f in [Activation::GeluErf, Activation::Silu] {
                 let mut out = [f32::NAN; 5];
                 apply(level, f, &x, &mut out);
-                assert!(out[1..].iter().all(|y| y.is_finite()), "{f:?} {level:?}: {out:?}");
+                assert!(
+                    out[1..].iter().all(|y| y.is_finite()),
+                    "{f:?} {level:?}: {out:?}"
+                );
                 assert!((out[4] - 1e4).abs() < 1.0 && out[1].abs() < 1e-6);
             }
         }

@@ -77,8 +77,6 @@ impl Arithmetic {
 pub(crate) enum Init<'a> {
     /// Nothing: C is overwritten.
     Zero,
-    /// What it holds now.
-    Accumulate,
     /// One row for all rows.
     Bias(&'a [f32]),
 }
@@ -96,7 +94,11 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
     c: &mut [f32],
     init: Init<'_>,
 ) {
-    assert!(c.len() >= m * n, "product of {m}×{n} into {} floats", c.len());
+    assert!(
+        c.len() >= m * n,
+        "product of {m}×{n} into {} floats",
+        c.len()
+    );
     if let Init::Bias(bias) = init {
         assert!(bias.len() >= n, "bias of {} for {n} columns", bias.len());
     }
@@ -106,8 +108,9 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
     if k == 0 {
         match init {
             Init::Zero => c[..m * n].fill(0.0),
-            Init::Accumulate => {}
-            Init::Bias(bias) => c[..m * n].chunks_exact_mut(n).for_each(|row| row.copy_from_slice(&bias[..n])),
+            Init::Bias(bias) => c[..m * n]
+                .chunks_exact_mut(n)
+                .for_each(|row| row.copy_from_slice(&bias[..n])),
         }
         return;
     }
@@ -123,10 +126,12 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
         let start = match init {
             _ if first > 0 => Start::Current,
             Init::Zero => Start::Zero,
-            Init::Accumulate => Start::Current,
             Init::Bias(bias) => Start::Row(bias.as_ptr()),
         };
-        let packed = Packed { b: packed.as_ptr(), start };
+        let packed = Packed {
+            b: packed.as_ptr(),
+            start,
+        };
         let tiles = m.div_ceil(shape.rows);
         // Few rows are dealt out evenly; many in blocks that fit the cache.
         let blocks = tiles
@@ -138,7 +143,16 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
             let packed = &packed;
             // SAFETY: rows [row, end) of C belong to this block alone; B is packed for `depth`.
             unsafe {
-                row_block(how, shape, a, packed, (row, end), n, (first, depth), out.get());
+                row_block(
+                    how,
+                    shape,
+                    a,
+                    packed,
+                    (row, end),
+                    n,
+                    (first, depth),
+                    out.get(),
+                );
             }
         });
     }
@@ -210,7 +224,14 @@ fn pack_b<B: Lines>(
         let words = panels * how.words(at) + panel * how.words(block_depth);
         // SAFETY: the buffer has `panels · columns` times the words of `depth`; every (block,
         // panel) writes its own.
-        unsafe { how.pack(b, range, out.get().add(words * shape.columns), shape.columns) };
+        unsafe {
+            how.pack(
+                b,
+                range,
+                out.get().add(words * shape.columns),
+                shape.columns,
+            )
+        };
     });
 }
 
@@ -231,7 +252,8 @@ unsafe fn row_block<A: Lines>(
 ) {
     let panels = n.div_ceil(shape.columns);
     let tiles = (end - row).div_ceil(shape.rows);
-    let mut a_block = Scratch::new(tiles * shape.row_step * how.words(depth.min(how.depth_block())));
+    let mut a_block =
+        Scratch::new(tiles * shape.row_step * how.words(depth.min(how.depth_block())));
     for at in (0..depth).step_by(how.depth_block()) {
         let block_depth = (depth - at).min(how.depth_block());
         let words = how.words(block_depth);

@@ -107,8 +107,12 @@ pub(crate) fn forward(
         .map(|v| (1.0 / (v + f64::from(shape.eps)).sqrt()) as f32)
         .collect();
     let slope: Vec<f32> = factor.iter().zip(scale).map(|(f, s)| f * s).collect();
-    let start: Vec<f32> =
-        shift.iter().zip(&mean).zip(&slope).map(|((b, m), s)| b - m * s).collect();
+    let start: Vec<f32> = shift
+        .iter()
+        .zip(&mean)
+        .zip(&slope)
+        .map(|((b, m), s)| b - m * s)
+        .collect();
     let out = Shared::new(out);
     parallel::for_each(shape.batch * shape.chunks(), 20 * x.len(), |i| {
         let (b, range) = shape.chunk(i);
@@ -116,7 +120,13 @@ pub(crate) fn forward(
         // SAFETY: every chunk writes its own rows; the rest as above.
         unsafe {
             let out = out.part(range.start, range.len());
-            affine_silu(level, &x[range], &slope[channels.clone()], &start[channels], out);
+            affine_silu(
+                level,
+                &x[range],
+                &slope[channels.clone()],
+                &start[channels],
+                out,
+            );
         }
     });
     (mean, factor)
@@ -147,7 +157,11 @@ pub(crate) fn backward(
     assert!(x.len() == shape.len() && grad.len() == x.len());
     assert!(scale.len() == per_channel && shift.len() == per_channel);
     if x.is_empty() {
-        return Gradients { x: Vec::new(), scale: vec![0.0; per_channel], shift: vec![0.0; per_channel] };
+        return Gradients {
+            x: Vec::new(),
+            scale: vec![0.0; per_channel],
+            shift: vec![0.0; per_channel],
+        };
     }
     assert!(mean.len() == per_channel && factor.len() == per_channel);
     let mut dx = vec![0.0; x.len()];
@@ -164,7 +178,14 @@ pub(crate) fn backward(
         // SAFETY: every chunk writes its own rows; the level is the machine's.
         unsafe {
             let out = out.part(range.start, range.len());
-            silu_backward(level, &x[range.clone()], &grad[range], &statistics, out, sums);
+            silu_backward(
+                level,
+                &x[range.clone()],
+                &grad[range],
+                &statistics,
+                out,
+                sums,
+            );
         }
     });
     let (mut d_shift, mut d_scale) = (Vec::new(), Vec::new());
@@ -173,8 +194,11 @@ pub(crate) fn backward(
         d_scale.extend_from_slice(&sums[c..]);
     }
     let weighted = |sums: &[f64]| -> Vec<f64> {
-        let products: Vec<f64> =
-            sums.iter().zip(scale).map(|(sum, scale)| sum * f64::from(*scale)).collect();
+        let products: Vec<f64> = sums
+            .iter()
+            .zip(scale)
+            .map(|(sum, scale)| sum * f64::from(*scale))
+            .collect();
         shape.group_means(&products)
     };
     let (mean_g, mean_gx) = (weighted(&d_shift), weighted(&d_scale));
@@ -183,7 +207,11 @@ pub(crate) fn backward(
         .map(|i| {
             let (f, m) = (f64::from(factor[i]), f64::from(mean[i]));
             let b = -f * f * mean_gx[i];
-            [(f * f64::from(scale[i])) as f32, b as f32, (-f * mean_g[i] - b * m) as f32]
+            [
+                (f * f64::from(scale[i])) as f32,
+                b as f32,
+                (-f * mean_g[i] - b * m) as f32,
+            ]
         })
         .collect();
     let column = |j: usize| -> Vec<f32> { coefficients.iter().map(|c| c[j]).collect() };
@@ -191,13 +219,23 @@ pub(crate) fn backward(
     parallel::for_each(shape.batch * shape.chunks(), 6 * x.len(), |i| {
         let (picture, range) = shape.chunk(i);
         let channels = picture * c..(picture + 1) * c;
-        let coefficients =
-            [&a[channels.clone()], &b[channels.clone()], &d[channels]];
+        let coefficients = [&a[channels.clone()], &b[channels.clone()], &d[channels]];
         // SAFETY: as above.
-        unsafe { combine(level, &x[range.clone()], coefficients, out.part(range.start, range.len())) };
+        unsafe {
+            combine(
+                level,
+                &x[range.clone()],
+                coefficients,
+                out.part(range.start, range.len()),
+            )
+        };
     });
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|x| x as f32).collect();
-    Gradients { x: dx, scale: narrow(d_scale), shift: narrow(d_shift) }
+    Gradients {
+        x: dx,
+        scale: narrow(d_scale),
+        shift: narrow(d_shift),
+    }
 }
 
 /// Statistics and weights of one picture's channels.

@@ -49,20 +49,35 @@ pub(crate) fn layer_norm(
         let range = first * width..(first + count) * width;
         let affine = affine.map(|a| a.of_group(group, width));
         // SAFETY: every chunk writes its own rows; the level is the machine's.
-        unsafe { rows_forward(level, &x[range.clone()], width, affine, eps, out.part(range.start, range.len())) };
+        unsafe {
+            rows_forward(
+                level,
+                &x[range.clone()],
+                width,
+                affine,
+                eps,
+                out.part(range.start, range.len()),
+            )
+        };
     });
 }
 
 impl<'a> Affine<'a> {
     fn of_group(self, group: usize, width: usize) -> Self {
         let range = group * width..(group + 1) * width;
-        Self { scale: &self.scale[range.clone()], shift: &self.shift[range], ..self }
+        Self {
+            scale: &self.scale[range.clone()],
+            shift: &self.shift[range],
+            ..self
+        }
     }
 }
 
 /// Number of groups and rows of each.
 fn groups(rows: usize, width: usize, affine: Option<Affine<'_>>) -> (usize, usize) {
-    let Some(affine) = affine else { return (1, rows) };
+    let Some(affine) = affine else {
+        return (1, rows);
+    };
     let groups = rows / affine.rows;
     assert_eq!(groups * affine.rows, rows, "rows do not divide into groups");
     assert!(affine.scale.len() >= groups * width && affine.shift.len() >= groups * width);
@@ -105,7 +120,10 @@ unsafe fn rows_forward_v<V: Simd>(
 ///
 /// # Panics
 /// When the slices do not hold whole groups of rows.
-#[allow(clippy::too_many_arguments, reason = "a kernel takes its slices and sizes one by one")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a kernel takes its slices and sizes one by one"
+)]
 pub(crate) fn layer_norm_backward(
     level: CpuLevel,
     x: &[f32],
@@ -133,7 +151,16 @@ pub(crate) fn layer_norm_backward(
             let dx = dx.part(range.start, range.len());
             let sums = shared.part(i * 2 * width, 2 * width);
             sums.fill(0.0);
-            rows_backward(level, &x[range.clone()], width, affine, eps, &grad[range], dx, sums);
+            rows_backward(
+                level,
+                &x[range.clone()],
+                width,
+                affine,
+                eps,
+                &grad[range],
+                dx,
+                sums,
+            );
         }
     });
     if let Some((d_scale, d_shift)) = d_affine {
@@ -166,7 +193,10 @@ multiversion! {
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "a kernel takes its slices and sizes one by one")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a kernel takes its slices and sizes one by one"
+)]
 unsafe fn rows_backward_v<V: Simd>(
     x: &[f32],
     width: usize,
@@ -210,7 +240,10 @@ unsafe fn rows_backward_v<V: Simd>(
                 let n = width - j;
                 let x_hat = V::load_up_to(x.add(j), n).sub(mean_v).mul(factor_v);
                 let g = V::load_up_to(dx.add(j), n);
-                g.sub(mean_g).sub(x_hat.mul(mean_gx)).mul(factor_v).store_up_to(dx.add(j), n);
+                g.sub(mean_g)
+                    .sub(x_hat.mul(mean_gx))
+                    .mul(factor_v)
+                    .store_up_to(dx.add(j), n);
             }
         }
     }
@@ -239,7 +272,16 @@ pub(crate) fn gated_residual(
         let range = first * width..(first + count) * width;
         let gate = &gate[group * width..(group + 1) * width];
         // SAFETY: every chunk writes its own rows; the level is the machine's.
-        unsafe { gate_rows(level, Some(&x[range.clone()]), &y[range.clone()], gate, out.part(range.start, range.len()), None) };
+        unsafe {
+            gate_rows(
+                level,
+                Some(&x[range.clone()]),
+                &y[range.clone()],
+                gate,
+                out.part(range.start, range.len()),
+                None,
+            )
+        };
     });
 }
 
@@ -275,10 +317,21 @@ pub(crate) fn gated_residual_backward(
             let dy = dy.part(range.start, range.len());
             let sums = shared.part(i * width, width);
             sums.fill(0.0);
-            gate_rows(level, None, &grad[range.clone()], gate, dy, Some((&y[range], sums)));
+            gate_rows(
+                level,
+                None,
+                &grad[range.clone()],
+                gate,
+                dy,
+                Some((&y[range], sums)),
+            );
         }
     });
-    for (sums, out) in sums.as_slice().chunks_exact(per_group * width).zip(d_gate.chunks_exact_mut(width)) {
+    for (sums, out) in sums
+        .as_slice()
+        .chunks_exact(per_group * width)
+        .zip(d_gate.chunks_exact_mut(width))
+    {
         out.fill(0.0);
         // SAFETY: the level is the machine's; `sums` holds whole rows.
         unsafe { add_rows(level, sums, out) };

@@ -13,7 +13,7 @@ use super::simd::Simd;
 pub(crate) unsafe fn exp2<V: Simd>(x: V) -> V {
     const C: [f32; 7] = [
         1.0,
-        0.693_147_2,
+        std::f32::consts::LN_2,
         0.240_226_46,
         0.055_503_286,
         0.009_618_489,

@@ -56,7 +56,12 @@ pub(crate) struct Tile {
 /// Needs the instruction set of `M`; all pointers are valid for the ranges above, and `columns`
 /// is more than `VECTORS - 1` and at most `VECTORS` whole vectors.
 #[inline(always)]
-pub(crate) unsafe fn tile<M: Mac, const ROWS: usize, const VECTORS: usize, const ROW_STEP: usize>(
+pub(crate) unsafe fn tile<
+    M: Mac,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const ROW_STEP: usize,
+>(
     t: &Tile,
 ) {
     // SAFETY: the caller's contract.

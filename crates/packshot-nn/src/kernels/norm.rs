@@ -108,7 +108,49 @@ pub(crate) unsafe fn normalise_row_backward<V: Simd>(
             let n = width - j;
             let x_hat = V::load_up_to(x.add(j), n).sub(mean_v).mul(factor_v);
             let g = V::load_up_to(g.add(j), n);
-            g.sub(mean_g).sub(x_hat.mul(mean_gx)).mul(factor_v).store_up_to(to.add(j), n);
+            g.sub(mean_g)
+                .sub(x_hat.mul(mean_gx))
+                .mul(factor_v)
+                .store_up_to(to.add(j), n);
+        }
+    }
+}
+
+/// `x = (x - mean)·scale / √(variance + eps)` for lines that lie across the lanes:
+/// `x[p·step + i]` is element `p` of line `i`, for `width` elements and `step` lines, a multiple
+/// of the lanes. No sums across lanes are needed.
+///
+/// # Safety
+/// Needs the instruction set; the block is valid.
+#[inline(always)]
+pub(crate) unsafe fn normalise_lanes<V: Simd>(
+    x: *mut f32,
+    width: usize,
+    step: usize,
+    eps: f32,
+    scale: f32,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let count = V::splat(1.0 / width as f32);
+        for i in (0..step).step_by(V::LANES) {
+            let x = x.add(i);
+            let mut sum = V::splat(0.0);
+            for p in 0..width {
+                sum = sum.add(V::load(x.add(p * step)));
+            }
+            let mean = sum.mul(count);
+            let mut squares = V::splat(0.0);
+            for p in 0..width {
+                let centred = V::load(x.add(p * step)).sub(mean);
+                squares = centred.fma(centred, squares);
+            }
+            let variance = squares.mul(count);
+            let factor = V::splat(scale).div(variance.add(V::splat(eps)).sqrt());
+            for p in 0..width {
+                let at = x.add(p * step);
+                V::load(at).sub(mean).mul(factor).store(at);
+            }
         }
     }
 }

@@ -61,19 +61,20 @@ impl Lines for Strided<'_> {
     unsafe fn pack(&self, r: Range, panel: *mut f32, step: usize) {
         // SAFETY: the range lies in the matrix, which lies in the slice.
         unsafe {
-            let start = self.data.as_ptr().add(r.line * self.line_stride + r.first * self.step);
+            let start = self
+                .data
+                .as_ptr()
+                .add(r.line * self.line_stride + r.first * self.step);
             if self.step == 1 {
-                let lines: [*const f32; MAX_LINES] = std::array::from_fn(|i| {
-                    start.add(i.min(r.count - 1) * self.line_stride)
-                });
+                let lines: [*const f32; MAX_LINES] =
+                    std::array::from_fn(|i| start.add(i.min(r.count - 1) * self.line_stride));
                 transpose(r.level, &lines, step, r.depth, panel, step);
             } else if self.line_stride == 1 {
                 interleave(r.level, start, self.step, r.count, r.depth, panel, step);
             } else {
                 for p in 0..r.depth {
                     for i in 0..r.count {
-                        *panel.add(p * step + i) =
-                            *start.add(i * self.line_stride + p * self.step);
+                        *panel.add(p * step + i) = *start.add(i * self.line_stride + p * self.step);
                     }
                     for i in r.count..step {
                         *panel.add(p * step + i) = 0.0;
@@ -112,7 +113,11 @@ pub(crate) unsafe fn transpose_v<V: Simd>(
             let rows: [*const f32; 8] = std::array::from_fn(|i| lines[block + i]);
             let mut p = 0;
             while p + 8 <= depth {
-                V::transpose8(&rows.map(|row| row.add(p)), panel.add(p * step + block), step);
+                V::transpose8(
+                    &rows.map(|row| row.add(p)),
+                    panel.add(p * step + block),
+                    step,
+                );
                 p += 8;
             }
             for p in p..depth {

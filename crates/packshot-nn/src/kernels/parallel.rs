@@ -37,7 +37,10 @@ impl Shared {
     ///
     /// # Safety
     /// The range lies in the slice, and nothing else touches it while the result lives.
-    #[allow(clippy::mut_from_ref, reason = "the caller vouches for disjoint ranges")]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the caller vouches for disjoint ranges"
+    )]
     pub(crate) unsafe fn part<'a>(self, start: usize, len: usize) -> &'a mut [f32] {
         // SAFETY: the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }

@@ -30,7 +30,14 @@ impl Scratch {
             // The smallest that is large enough, else the largest, which then grows.
             let best = (0..free.len()).min_by_key(|&i| {
                 let size = free[i].len();
-                (size < wanted, if size < wanted { usize::MAX - size } else { size })
+                (
+                    size < wanted,
+                    if size < wanted {
+                        usize::MAX - size
+                    } else {
+                        size
+                    },
+                )
             });
             best.map(|i| free.swap_remove(i)).unwrap_or_default()
         });

@@ -33,6 +33,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
+    unsafe fn sqrt(self) -> Self;
     /// `self · a + b`, rounded once where the instruction set can.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
     /// The larger; `other` where either is NaN.
@@ -164,6 +165,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn div(self, other: Self) -> Self {
         self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        self.map(f32::sqrt)
     }
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {

@@ -33,7 +33,10 @@ pub(crate) fn same_for_any_threads(f: impl Fn() -> Vec<f32> + Send + Sync) -> Ve
     let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     let one = run(1);
     for threads in 2..=3 {
-        assert!(bits(&one) == bits(&run(threads)), "{threads} threads give other bytes");
+        assert!(
+            bits(&one) == bits(&run(threads)),
+            "{threads} threads give other bytes"
+        );
     }
     one
 }
@@ -41,5 +44,8 @@ pub(crate) fn same_for_any_threads(f: impl Fn() -> Vec<f32> + Send + Sync) -> Ve
 /// The largest difference.
 pub(crate) fn max_error(a: &[f32], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, f64::max)
+    a.iter()
+        .zip(b)
+        .map(|(&a, &b)| (f64::from(a) - b).abs())
+        .fold(0.0, f64::max)
 }

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::{QkvLayout, composed};
-use crate::kernels::testing::noise;
+use crate::kernels::testing::{noise, same_for_any_threads};
 
 type Op<'a> = dyn Fn(&[Tensor]) -> Result<Tensor> + 'a;
 
@@ -32,20 +32,27 @@ fn assert_close(got: &Tensor, want: &Tensor, tolerance: f64, what: &str) {
     let scale = want.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
     for (i, (got, want)) in got.iter().zip(&want).enumerate() {
         let error = (got - want).abs() / scale;
-        assert!(error <= tolerance, "{what} [{i}]: {got} instead of {want}, relative {error:.1e}");
+        assert!(
+            error <= tolerance,
+            "{what} [{i}]: {got} instead of {want}, relative {error:.1e}"
+        );
     }
 }
 
 /// Weighted sum of the output, with weights that differ everywhere.
 fn loss(y: &Tensor) -> Tensor {
     let weights = Tensor::from_vec(noise(y.elem_count(), 99), y.shape(), &Device::Cpu);
-    let weighted = y * weights.and_then(|w| w.to_dtype(y.dtype())).expect("weights");
+    let weighted = y * weights
+        .and_then(|w| w.to_dtype(y.dtype()))
+        .expect("weights");
     weighted.and_then(|x| x.sum_all()).expect("a loss")
 }
 
 fn gradients(op: &Op<'_>, inputs: &[Tensor]) -> (Tensor, Vec<Tensor>) {
-    let variables: Vec<Var> =
-        inputs.iter().map(|x| Var::from_tensor(x).expect("a variable")).collect();
+    let variables: Vec<Var> = inputs
+        .iter()
+        .map(|x| Var::from_tensor(x).expect("a variable"))
+        .collect();
     let tensors: Vec<Tensor> = variables.iter().map(|v| v.as_tensor().clone()).collect();
     let y = op(&tensors).expect("a result");
     let grads = loss(&y).backward().expect("gradients");
@@ -60,7 +67,12 @@ fn check(name: &str, shapes: &[&[usize]], fused: &Op<'_>, composed: &Op<'_>, tol
     let (y, grads) = gradients(fused, &inputs);
     let (y_reference, grads_reference) = gradients(composed, &doubles);
     assert_close(&y, &y_reference, tolerance, name);
-    assert_close(&fused(&inputs).expect("a result"), &y, 0.0, "without gradients");
+    assert_close(
+        &fused(&inputs).expect("a result"),
+        &y,
+        0.0,
+        "without gradients",
+    );
     for (i, (got, want)) in grads.iter().zip(&grads_reference).enumerate() {
         assert_close(got, want, 4.0 * tolerance, &format!("{name}: gradient {i}"));
     }
@@ -114,7 +126,13 @@ fn linear_layers() {
 
 #[test]
 fn self_attentions() {
-    for (b, t, heads, d) in [(1, 5, 2, 8), (2, 65, 2, 48), (1, 150, 1, 16), (1, 131, 2, 10), (1, 70, 1, 64)] {
+    for (b, t, heads, d) in [
+        (1, 5, 2, 8),
+        (2, 65, 2, 48),
+        (1, 150, 1, 16),
+        (1, 131, 2, 10),
+        (1, 70, 1, 64),
+    ] {
         for layout in [QkvLayout::HeadMajor, QkvLayout::QkvMajor] {
             for eps in [None, Some(1e-5)] {
                 check(
@@ -166,7 +184,13 @@ fn activations() {
         ("silu", [super::silu, composed::silu]),
     ];
     for (name, [fused, composed]) in all {
-        check(name, &[&[3, 5, 37]], &|x| fused(&x[0]), &|x| composed(&x[0]), 2e-6);
+        check(
+            name,
+            &[&[3, 5, 37]],
+            &|x| fused(&x[0]),
+            &|x| composed(&x[0]),
+            2e-6,
+        );
     }
 }
 
@@ -228,14 +252,17 @@ fn group_norms() {
             &|x| composed::group_norm_silu(&x[0], groups, Some(&x[1]), Some(&x[2]), None, 1e-5),
             4e-6,
         );
-        let modulated = |f: fn(&Tensor, usize, Option<&Tensor>, Option<&Tensor>, Option<(&Tensor, &Tensor)>, f64) -> Result<Tensor>| {
-            move |x: &[Tensor]| f(&x[0], groups, Some(&x[1]), Some(&x[2]), Some((&x[3], &x[4])), 1e-5)
-        };
         check(
             "modulated group norm",
             &[&[b, p, c], &[c], &[c], &[b, c], &[b, c]],
-            &modulated(super::group_norm_silu),
-            &modulated(composed::group_norm_silu),
+            &|x| {
+                let modulation = Some((&x[3], &x[4]));
+                super::group_norm_silu(&x[0], groups, Some(&x[1]), Some(&x[2]), modulation, 1e-5)
+            },
+            &|x| {
+                let modulation = Some((&x[3], &x[4]));
+                composed::group_norm_silu(&x[0], groups, Some(&x[1]), Some(&x[2]), modulation, 1e-5)
+            },
             4e-6,
         );
     }
@@ -243,9 +270,13 @@ fn group_norms() {
 
 #[test]
 fn convolutions() {
-    for (b, h, w, inputs, outputs, stride) in
-        [(1, 4, 4, 3, 5, 1), (2, 6, 5, 16, 20, 1), (1, 9, 7, 33, 40, 1), (2, 6, 8, 5, 9, 2), (1, 8, 6, 32, 16, 2)]
-    {
+    for (b, h, w, inputs, outputs, stride) in [
+        (1, 4, 4, 3, 5, 1),
+        (2, 6, 5, 16, 20, 1),
+        (1, 9, 7, 33, 40, 1),
+        (2, 6, 8, 5, 9, 2),
+        (1, 8, 6, 32, 16, 2),
+    ] {
         check(
             &format!("convolution {b} {h} {w} {inputs} {outputs} {stride}"),
             &[&[b, h, w, inputs], &[outputs, 9 * inputs], &[outputs]],
@@ -259,4 +290,71 @@ fn convolutions() {
     let composed = composed::conv3x3(&inputs[0], &inputs[1], None, 2).expect("a result");
     assert_eq!(odd.dims(), [1, 3, 4, 6]);
     assert_close(&odd, &composed, 4e-6, "odd sides, stride 2");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    let identical = |shapes: &[&[usize]], op: &(dyn Fn(&[Tensor]) -> Result<Tensor> + Sync)| {
+        let inputs = inputs(shapes);
+        same_for_any_threads(|| {
+            let (y, grads) = gradients(op, &inputs);
+            let all = std::iter::once(&y).chain(&grads);
+            all.flat_map(|t| {
+                t.flatten_all()
+                    .and_then(|t| t.to_vec1::<f32>())
+                    .expect("floats")
+            })
+            .collect()
+        });
+    };
+    let (b, t, w) = (2, 300, 192);
+    identical(&[&[b, t, 3 * w]], &|x| {
+        super::self_attention(&x[0], 4, QkvLayout::HeadMajor, Some(1e-5))
+    });
+    identical(&[&[b, t, w], &[b, 2 * t, 2 * w]], &|x| {
+        super::cross_attention(&x[0], &x[1], 4)
+    });
+    identical(&[&[b, t, w]], &|x| super::gelu_tanh(&x[0]));
+    identical(&[&[b, t, w], &[w], &[w]], &|x| {
+        super::layer_norm(&x[0], Some(&x[1]), Some(&x[2]), 1e-5)
+    });
+    identical(&[&[b, t, w], &[b, w], &[b, w]], &|x| {
+        super::modulated_layer_norm(&x[0], &x[1], &x[2], 1e-5)
+    });
+    identical(&[&[b, 4 * t, w], &[b, 4 * t, w], &[b, w]], &|x| {
+        super::gated_residual(&x[0], &x[1], &x[2])
+    });
+    identical(&[&[b, t, w], &[w], &[w]], &|x| {
+        super::group_norm_silu(&x[0], 8, Some(&x[1]), Some(&x[2]), None, 1e-5)
+    });
+    for stride in [1, 2] {
+        identical(&[&[b, 16, 12, 32], &[40, 9 * 32], &[40]], &|x| {
+            super::conv3x3(&x[0], &x[1], Some(&x[2]), stride)
+        });
+    }
+}
+
+#[test]
+fn inference_keeps_no_graph_and_work_is_counted() {
+    let inputs = inputs(&[&[10, 32], &[16, 32]]);
+    let before = crate::flop::total();
+    let y = super::linear(&inputs[0], &inputs[1], None).expect("a result");
+    assert!(!y.track_op());
+    assert!(crate::flop::total() - before >= 2 * 10 * 32 * 16);
+}
+
+#[test]
+fn shapes_that_do_not_agree_are_errors() {
+    let x = inputs(&[&[2, 4, 12], &[5, 11], &[3], &[2, 11], &[1, 4, 4, 3]]);
+    assert!(super::linear(&x[0], &x[1], None).is_err());
+    assert!(super::self_attention(&x[0], 5, QkvLayout::HeadMajor, None).is_err());
+    assert!(super::self_attention(&x[0], 0, QkvLayout::HeadMajor, None).is_err());
+    assert!(super::cross_attention(&x[0], &x[0], 2).is_err());
+    assert!(super::layer_norm(&x[0], Some(&x[2]), None, 1e-5).is_err());
+    assert!(super::modulated_layer_norm(&x[0], &x[3], &x[3], 1e-5).is_err());
+    assert!(super::gated_residual(&x[0], &x[0], &x[3]).is_err());
+    assert!(super::group_norm_silu(&x[0], 5, None, None, None, 1e-5).is_err());
+    assert!(super::group_norm_silu(&x[0], 4, Some(&x[2]), None, None, 1e-5).is_err());
+    assert!(super::conv3x3(&x[4], &x[1], None, 1).is_err());
+    assert!(super::conv3x3(&x[4], &x[1], None, 0).is_err());
 }

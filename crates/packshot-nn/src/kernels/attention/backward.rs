@@ -52,18 +52,40 @@ pub(crate) fn backward(
     saved: Saved<'_>,
     gradients: Gradients<'_>,
 ) {
-    let Shape { batch, heads, queries, keys, d, .. } = *shape;
+    let Shape {
+        batch,
+        heads,
+        queries,
+        keys,
+        d,
+        ..
+    } = *shape;
     check(&q, shape, queries);
     check(&k, shape, keys);
     check(&v, shape, keys);
     let size = batch * queries * heads * d;
-    assert!(saved.out.len() >= size && saved.grad.len() >= size, "short output");
-    assert!(saved.log_sums.len() >= batch * heads * queries, "short sums");
+    assert!(
+        saved.out.len() >= size && saved.grad.len() >= size,
+        "short output"
+    );
+    assert!(
+        saved.log_sums.len() >= batch * heads * queries,
+        "short sums"
+    );
     let (dq, dq_at) = gradients.q;
-    assert!(dq_at.end(shape, queries) <= dq.len(), "queries outside their slice");
+    assert!(
+        dq_at.end(shape, queries) <= dq.len(),
+        "queries outside their slice"
+    );
     let kv_len = gradients.kv.as_ref().map_or(dq.len(), |kv| kv.len());
-    assert!(gradients.k.end(shape, keys) <= kv_len, "keys outside their slice");
-    assert!(gradients.v.end(shape, keys) <= kv_len, "values outside their slice");
+    assert!(
+        gradients.k.end(shape, keys) <= kv_len,
+        "keys outside their slice"
+    );
+    assert!(
+        gradients.v.end(shape, keys) <= kv_len,
+        "values outside their slice"
+    );
     let dq = Shared::new(dq);
     let dkv = gradients.kv.map_or(dq, Shared::new);
     parallel::for_each(batch * heads, 5 * shape.work() / 2, |task| {
@@ -108,7 +130,14 @@ multiversion! {
 
 #[inline(always)]
 unsafe fn run_v<V: Simd>(x: &Task<'_>) {
-    let Shape { heads, queries, keys, d, qk_norm_eps, .. } = *x.shape;
+    let Shape {
+        heads,
+        queries,
+        keys,
+        d,
+        qk_norm_eps,
+        ..
+    } = *x.shape;
     let block = 2 * V::LANES * V::TILE_VECTORS;
     let chunk = V::TILE_ROWS * KEY_TILES;
     let padded = d.next_multiple_of(V::LANES);
@@ -141,28 +170,69 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
             q_rows.as_mut_slice().fill(0.0);
             grad_rows.as_mut_slice().fill(0.0);
             let from = (x.q.0.add(first * x.q.1), x.q.1);
-            copy_rows::<V>(from, count, d, qk_norm_eps, scale, (q_rows.as_mut_ptr(), padded));
+            copy_rows::<V>(
+                from,
+                count,
+                d,
+                qk_norm_eps,
+                scale,
+                (q_rows.as_mut_ptr(), padded),
+            );
             let from = (x.grad.add(first * row), row);
             copy_rows::<V>(from, count, d, None, 1.0, (grad_rows.as_mut_ptr(), padded));
-            turn::<V>((q_rows.as_ptr(), padded), block, d, q_turned.as_mut_ptr(), block);
-            turn::<V>((grad_rows.as_ptr(), padded), block, d, grad_turned.as_mut_ptr(), block);
+            turn::<V>(
+                (q_rows.as_ptr(), padded),
+                block,
+                d,
+                q_turned.as_mut_ptr(),
+                block,
+            );
+            turn::<V>(
+                (grad_rows.as_ptr(), padded),
+                block,
+                d,
+                grad_turned.as_mut_ptr(),
+                block,
+            );
             let log2_e = std::f32::consts::LOG2_E;
-            q_turned.as_mut_slice().iter_mut().for_each(|q| *q *= log2_e);
+            q_turned
+                .as_mut_slice()
+                .iter_mut()
+                .for_each(|q| *q *= log2_e);
             let (log_sums, deltas) = row_sums.as_mut_slice().split_at_mut(block);
             log_sums.fill(0.0);
             deltas.fill(0.0);
             for i in 0..count {
                 log_sums[i] = *x.log_sums.add(first + i);
-                deltas[i] = dot::<V>(x.out.add((first + i) * row), x.grad.add((first + i) * row), d);
+                deltas[i] = dot::<V>(
+                    x.out.add((first + i) * row),
+                    x.grad.add((first + i) * row),
+                    d,
+                );
             }
             dq.as_mut_slice().fill(0.0);
             for key in (0..keys).step_by(chunk) {
                 let n = (keys - key).min(chunk);
                 let (w, g) = (weights.as_mut_ptr(), grads.as_mut_ptr());
-                scores::<V>(k_panels.as_ptr(), (key, n), d, (q_turned.as_ptr(), block), w);
-                scores::<V>(v_panels.as_ptr(), (key, n), d, (grad_turned.as_ptr(), block), g);
+                scores::<V>(
+                    k_panels.as_ptr(),
+                    (key, n),
+                    d,
+                    (q_turned.as_ptr(), block),
+                    w,
+                );
+                scores::<V>(
+                    v_panels.as_ptr(),
+                    (key, n),
+                    d,
+                    (grad_turned.as_ptr(), block),
+                    g,
+                );
                 softmax_backward::<V>(w, g, n, block, log_sums, deltas);
-                let (dk, dv) = (dk.as_mut_ptr().add(key * padded), dv.as_mut_ptr().add(key * padded));
+                let (dk, dv) = (
+                    dk.as_mut_ptr().add(key * padded),
+                    dv.as_mut_ptr().add(key * padded),
+                );
                 add_outer::<V>((w, n), (grad_rows.as_ptr(), padded), d, dv);
                 add_outer::<V>((g, n), (q_rows.as_ptr(), padded), d, dk);
                 let a = k_rows.as_ptr().add(key * d);
@@ -171,7 +241,14 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
             let stride = d.next_multiple_of(8);
             turn::<V>((dq.as_ptr(), block), d, count, dq_rows.as_mut_ptr(), stride);
             let to = (x.dq.0.add(first * x.dq.1), x.dq.1);
-            finish::<V>(x.shape, (dq_rows.as_ptr(), stride), count, scale, from_query(x, first), to);
+            finish::<V>(
+                x.shape,
+                (dq_rows.as_ptr(), stride),
+                count,
+                scale,
+                from_query(x, first),
+                to,
+            );
         }
         finish::<V>(x.shape, (dk.as_ptr(), padded), keys, 1.0, x.k, x.dk);
         copy_rows::<V>((dv.as_ptr(), padded), keys, d, None, 1.0, x.dv);
@@ -220,7 +297,10 @@ unsafe fn softmax_backward<V: Simd>(
     for j in (0..block).step_by(V::LANES) {
         // SAFETY: the caller's contract: `block` columns, a multiple of the lanes.
         unsafe {
-            let (log_sum, delta) = (V::load(log_sums.as_ptr().add(j)), V::load(deltas.as_ptr().add(j)));
+            let (log_sum, delta) = (
+                V::load(log_sums.as_ptr().add(j)),
+                V::load(deltas.as_ptr().add(j)),
+            );
             for t in 0..keys {
                 let (w, g) = (weights.add(t * block + j), grads.add(t * block + j));
                 let p = exp2(V::load(w).sub(log_sum));

@@ -6,12 +6,13 @@ use super::{
     Heads, KEY_TILES, Shape, check, copy_rows, pack_panels, panels_len, scores, turn, weighted_sums,
 };
 use crate::kernels::math::exp2;
+use crate::kernels::norm::normalise_lanes;
 use crate::kernels::parallel::{self, Shared};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Simd, multiversion};
 
-/// Queries of one task.
-const QUERY_CHUNK: usize = 256;
+/// Queries of one task, which packs all keys of its head.
+const QUERY_CHUNK: usize = 512;
 
 /// Writes `[batch, queries, heads·d]` to `out`, and to `log_sums` (`[batch, heads, queries]`, or
 /// empty) the base-2 logarithm of each query's sum of `exp2(score·log2 e)`.
@@ -27,12 +28,22 @@ pub(crate) fn forward(
     out: &mut [f32],
     log_sums: &mut [f32],
 ) {
-    let Shape { batch, heads, queries, keys, d, .. } = *shape;
+    let Shape {
+        batch,
+        heads,
+        queries,
+        keys,
+        d,
+        ..
+    } = *shape;
     check(&q, shape, queries);
     check(&k, shape, keys);
     check(&v, shape, keys);
     assert!(out.len() >= batch * queries * heads * d, "short output");
-    assert!(log_sums.is_empty() || log_sums.len() >= batch * heads * queries, "short sums");
+    assert!(
+        log_sums.is_empty() || log_sums.len() >= batch * heads * queries,
+        "short sums"
+    );
     if keys == 0 || d == 0 {
         out.fill(0.0);
         return;
@@ -89,12 +100,17 @@ multiversion! {
 
 #[inline(always)]
 unsafe fn run_v<V: Simd>(x: &Task<'_>) {
-    let Shape { heads, keys, d, qk_norm_eps, .. } = *x.shape;
+    let Shape {
+        heads,
+        keys,
+        d,
+        qk_norm_eps,
+        ..
+    } = *x.shape;
     let block = V::LANES * V::TILE_VECTORS;
     let chunk = V::TILE_ROWS * KEY_TILES;
     let mut k_panels = Scratch::new(panels_len::<V>(keys, d));
     let mut v_rows = Scratch::new(keys * d);
-    let mut q_rows = Scratch::new(block * d);
     let mut q_turned = Scratch::new(block * d);
     let mut weights = Scratch::new(chunk * block);
     let mut sums = Scratch::new(block * d);
@@ -102,20 +118,31 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
     let scale = x.shape.scale() * std::f32::consts::LOG2_E;
     // SAFETY: the caller's contract; scratch buffers have the sizes used here.
     unsafe {
-        if qk_norm_eps.is_some() {
-            let mut k_rows = Scratch::new(keys * d);
-            let k_rows = k_rows.as_mut_ptr();
-            copy_rows::<V>((x.k, x.k_stride), keys, d, qk_norm_eps, 1.0, (k_rows, d));
-            pack_panels::<V>((k_rows, d), keys, d, k_panels.as_mut_ptr());
-        } else {
-            pack_panels::<V>((x.k, x.k_stride), keys, d, k_panels.as_mut_ptr());
+        // Queries and keys lie across the lanes once packed: there they are normalised.
+        pack_panels::<V>((x.k, x.k_stride), keys, d, k_panels.as_mut_ptr());
+        if let Some(eps) = qk_norm_eps {
+            let step = V::TILE_ROWS.next_multiple_of(8);
+            for tile in 0..keys.div_ceil(V::TILE_ROWS) {
+                let panel = k_panels.as_mut_ptr().add(tile * step * d);
+                normalise_lanes::<V>(panel, d, step, eps, 1.0);
+            }
         }
-        copy_rows::<V>((x.v, x.v_stride), keys, d, None, 1.0, (v_rows.as_mut_ptr(), d));
+        copy_rows::<V>(
+            (x.v, x.v_stride),
+            keys,
+            d,
+            None,
+            1.0,
+            (v_rows.as_mut_ptr(), d),
+        );
         for first in (0..x.queries).step_by(block) {
             let count = (x.queries - first).min(block);
             let from = (x.q.add(first * x.q_stride), x.q_stride);
-            copy_rows::<V>(from, count, d, qk_norm_eps, scale, (q_rows.as_mut_ptr(), d));
-            turn::<V>((q_rows.as_ptr(), d), count, d, q_turned.as_mut_ptr(), block);
+            turn::<V>(from, count, d, q_turned.as_mut_ptr(), block);
+            match qk_norm_eps {
+                Some(eps) => normalise_lanes::<V>(q_turned.as_mut_ptr(), d, block, eps, scale),
+                None => q_turned.as_mut_slice().iter_mut().for_each(|q| *q *= scale),
+            }
             sums.as_mut_slice().fill(0.0);
             let mut state = Softmax::<V>::new();
             for key in (0..keys).step_by(chunk) {

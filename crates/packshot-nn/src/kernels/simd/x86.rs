@@ -27,7 +27,8 @@ impl Avx512 {
     #[inline(always)]
     pub(crate) unsafe fn dot_bf16(self, a: Self, b: Self) -> Self {
         unsafe {
-            let (a, b): (__m512bh, __m512bh) = (std::mem::transmute(a.0), std::mem::transmute(b.0));
+            let a = std::mem::transmute::<__m512, __m512bh>(a.0);
+            let b = std::mem::transmute::<__m512, __m512bh>(b.0);
             Self(_mm512_dpbf16_ps(self.0, a, b))
         }
     }
@@ -75,6 +76,10 @@ impl Simd for Avx512 {
         Self(unsafe { _mm512_div_ps(self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(unsafe { _mm512_sqrt_ps(self.0) })
+    }
+    #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
     }
@@ -95,7 +100,12 @@ impl Simd for Avx512 {
         // Bitwise choice: where the mask is set take `sign`, elsewhere `self`.
         Self(unsafe {
             let mask = _mm512_set1_epi32(i32::MIN);
-            _mm512_castsi512_ps(_mm512_ternarylogic_epi32(mask, sign.bits(), self.bits(), 0xca))
+            _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+                mask,
+                sign.bits(),
+                self.bits(),
+                0xca,
+            ))
         })
     }
     #[inline(always)]
@@ -187,6 +197,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn div(self, other: Self) -> Self {
         Self(unsafe { _mm256_div_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(unsafe { _mm256_sqrt_ps(self.0) })
     }
     #[inline(always)]
     unsafe fn fma(self, a: Self, b: Self) -> Self {

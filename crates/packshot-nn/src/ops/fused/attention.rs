@@ -48,10 +48,31 @@ pub(in crate::ops) fn cross_attention(q: &Tensor, kv: &Tensor, heads: usize) -> 
     let (batch, queries, w) = q.dims3()?;
     let keys = kv.dim(1)?;
     let d = w / heads;
-    let shape = Shape { batch, heads, queries, keys, d, qk_norm_eps: None };
-    let q_at = Strides { offset: 0, batch: queries * w, head: d, row: w };
-    let part = |i: usize| Strides { offset: i * d, batch: keys * 2 * w, head: 2 * d, row: 2 * w };
-    let op = Attention::new(shape, [q_at, part(0), part(1)], q.track_op() || kv.track_op());
+    let shape = Shape {
+        batch,
+        heads,
+        queries,
+        keys,
+        d,
+        qk_norm_eps: None,
+    };
+    let q_at = Strides {
+        offset: 0,
+        batch: queries * w,
+        head: d,
+        row: w,
+    };
+    let part = |i: usize| Strides {
+        offset: i * d,
+        batch: keys * 2 * w,
+        head: 2 * d,
+        row: 2 * w,
+    };
+    let op = Attention::new(
+        shape,
+        [q_at, part(0), part(1)],
+        q.track_op() || kv.track_op(),
+    );
     q.contiguous()?.apply_op2(&kv.contiguous()?, op)
 }
 
@@ -67,7 +88,12 @@ struct Attention {
 
 impl Attention {
     fn new(shape: Shape, at: [Strides; 3], tracked: bool) -> Self {
-        Self { shape, at, tracked, log_sums: Mutex::default() }
+        Self {
+            shape,
+            at,
+            tracked,
+            log_sums: Mutex::default(),
+        }
     }
 
     fn views<'a>(&self, q: &'a [f32], kv: &'a [f32]) -> [Heads<'a>; 3] {
@@ -80,9 +106,22 @@ impl Attention {
     }
 
     fn run(&self, q: &[f32], kv: &[f32]) -> (CpuStorage, candle_core::Shape) {
-        let Shape { batch, heads, queries, d, .. } = self.shape;
+        let Shape {
+            batch,
+            heads,
+            queries,
+            d,
+            ..
+        } = self.shape;
         let mut out = vec![0.0; batch * queries * heads * d];
-        let mut log_sums = vec![0.0; if self.tracked { batch * heads * queries } else { 0 }];
+        let mut log_sums = vec![
+            0.0;
+            if self.tracked {
+                batch * heads * queries
+            } else {
+                0
+            }
+        ];
         let [q, k, v] = self.views(q, kv);
         forward(cpu_level(), &self.shape, q, k, v, &mut out, &mut log_sums);
         *self.log_sums.lock().unwrap_or_else(PoisonError::into_inner) = log_sums;
@@ -99,11 +138,27 @@ impl Attention {
         let grad = grad.contiguous()?;
         let (out, grad) = (Floats::of(out), Floats::of(&grad));
         let log_sums = self.log_sums.lock().unwrap_or_else(PoisonError::into_inner);
-        let saved = Saved { out: out.get()?, grad: grad.get()?, log_sums: &log_sums };
+        let saved = Saved {
+            out: out.get()?,
+            grad: grad.get()?,
+            log_sums: &log_sums,
+        };
         let [q, k, v] = self.views(q, kv);
-        let gradients = Gradients { q: (dq, q.at), kv: dkv, k: k.at, v: v.at };
+        let gradients = Gradients {
+            q: (dq, q.at),
+            kv: dkv,
+            k: k.at,
+            v: v.at,
+        };
         backward(cpu_level(), &self.shape, q, k, v, saved, gradients);
-        let Shape { batch, heads, queries, keys, d, .. } = self.shape;
+        let Shape {
+            batch,
+            heads,
+            queries,
+            keys,
+            d,
+            ..
+        } = self.shape;
         flop::add_matmul(5 * batch * heads, queries, keys, d);
         Ok(())
     }

@@ -18,7 +18,16 @@ pub(in crate::ops) fn conv3x3(
 ) -> Result<Tensor> {
     let (batch, height, width, inputs) = x.dims4()?;
     let outputs = weight.dim(0)?;
-    let op = Conv { shape: Shape { batch, height, width, inputs, outputs, stride } };
+    let op = Conv {
+        shape: Shape {
+            batch,
+            height,
+            width,
+            inputs,
+            outputs,
+            stride,
+        },
+    };
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) if bias.dims() != [outputs] => {

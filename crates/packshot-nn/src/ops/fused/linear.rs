@@ -48,7 +48,11 @@ impl Linear {
         Ok((CpuStorage::F32(y), shape))
     }
 
-    fn backward(x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(
+        x: &Tensor,
+        weight: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (n, k) = weight.dims2()?;
         let m = grad.elem_count() / n.max(1);
         let grad = Floats::of(grad);
@@ -57,7 +61,13 @@ impl Linear {
         if x.track_op() {
             let weight = Floats::of(weight);
             let mut out = vec![0.0; m * k];
-            gemm::product(Arithmetic::current(), (m, k, n), grad, weight.get()?, &mut out);
+            gemm::product(
+                Arithmetic::current(),
+                (m, k, n),
+                grad,
+                weight.get()?,
+                &mut out,
+            );
             flop::add_matmul(1, m, n, k);
             grad_x = Some(tensor(out, x.shape())?);
         }

@@ -32,7 +32,15 @@ pub(in crate::ops) fn layer_norm(
         None => Tensor::full(value, width, &Device::Cpu),
     };
     let rows = x.elem_count() / width.max(1);
-    x.apply_op3(&or(weight, 1.0)?, &or(bias, 0.0)?, LayerNorm { eps, offset: 0.0, rows })
+    x.apply_op3(
+        &or(weight, 1.0)?,
+        &or(bias, 0.0)?,
+        LayerNorm {
+            eps,
+            offset: 0.0,
+            rows,
+        },
+    )
 }
 
 /// See [`crate::ops::modulated_layer_norm`].
@@ -46,8 +54,13 @@ pub(in crate::ops) fn modulated_layer_norm(
     if shift.dims() != [batch, width] || scale.dims() != [batch, width] {
         candle_core::bail!("modulation of {:?} by {:?}", x.shape(), scale.shape());
     }
-    let op = LayerNorm { eps: eps as f32, offset: 1.0, rows };
-    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, op)
+    let op = LayerNorm {
+        eps: eps as f32,
+        offset: 1.0,
+        rows,
+    };
+    x.contiguous()?
+        .apply_op3(&scale.contiguous()?, &shift.contiguous()?, op)
 }
 
 fn width(shape: &Shape) -> usize {
@@ -77,7 +90,14 @@ impl CustomOp1 for PlainLayerNorm {
         let mut dx = vec![0.0; x.elem_count()];
         let (x_values, width) = (values.get()?, width(x.shape()));
         layer_norm::layer_norm_backward(
-            cpu_level(), x_values, width, None, self.eps, grad.get()?, &mut dx, None,
+            cpu_level(),
+            x_values,
+            width,
+            None,
+            self.eps,
+            grad.get()?,
+            &mut dx,
+            None,
         );
         flop::add(2 * WORK * x.elem_count() as u64);
         Ok(Some(tensor(dx, x.shape())?))
@@ -113,7 +133,14 @@ impl CustomOp3 for LayerNorm {
             rows: self.rows,
         };
         let mut out = vec![0.0; x.len()];
-        layer_norm::layer_norm(cpu_level(), x, width(l1.shape()), Some(affine), self.eps, &mut out);
+        layer_norm::layer_norm(
+            cpu_level(),
+            x,
+            width(l1.shape()),
+            Some(affine),
+            self.eps,
+            &mut out,
+        );
         flop::add(WORK * x.len() as u64);
         Ok((CpuStorage::F32(out), l1.shape().clone()))
     }
@@ -127,7 +154,8 @@ impl CustomOp3 for LayerNorm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let (values, scale_values, shift_values) = (Floats::of(x), Floats::of(scale), Floats::of(shift));
+        let (values, scale_values, shift_values) =
+            (Floats::of(x), Floats::of(scale), Floats::of(shift));
         let grad = Floats::of(&grad);
         let affine = Affine {
             scale: scale_values.get()?,
@@ -161,9 +189,18 @@ impl CustomOp3 for LayerNorm {
 pub(in crate::ops) fn gated_residual(x: &Tensor, y: &Tensor, gate: &Tensor) -> Result<Tensor> {
     let (batch, rows, width) = x.dims3()?;
     if y.dims() != x.dims() || gate.dims() != [batch, width] {
-        candle_core::bail!("residual of {:?}, {:?}, gate {:?}", x.shape(), y.shape(), gate.shape());
+        candle_core::bail!(
+            "residual of {:?}, {:?}, gate {:?}",
+            x.shape(),
+            y.shape(),
+            gate.shape()
+        );
     }
-    x.contiguous()?.apply_op3(&y.contiguous()?, &gate.contiguous()?, GatedResidual { rows })
+    x.contiguous()?.apply_op3(
+        &y.contiguous()?,
+        &gate.contiguous()?,
+        GatedResidual { rows },
+    )
 }
 
 struct GatedResidual {
@@ -241,10 +278,20 @@ pub(in crate::ops) fn group_norm_silu(
         scale = (scale * &factor)?;
         shift = ((shift * &factor)? + to)?;
     }
-    let shape = group_norm::Shape { batch, places, channels, groups, eps: eps as f32 };
+    let shape = group_norm::Shape {
+        batch,
+        places,
+        channels,
+        groups,
+        eps: eps as f32,
+    };
     let (scale, shift) = (scale.to_dtype(DType::F32)?, shift.to_dtype(DType::F32)?);
-    let op = GroupNormSilu { shape, statistics: Mutex::default() };
-    x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, op)
+    let op = GroupNormSilu {
+        shape,
+        statistics: Mutex::default(),
+    };
+    x.contiguous()?
+        .apply_op3(&scale.contiguous()?, &shift.contiguous()?, op)
 }
 
 struct GroupNormSilu {
@@ -270,7 +317,10 @@ impl CustomOp3 for GroupNormSilu {
         let (x, scale, shift) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
         let mut out = vec![0.0; x.len()];
         let statistics = group_norm::forward(cpu_level(), &self.shape, x, scale, shift, &mut out);
-        *self.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
+        *self
+            .statistics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = statistics;
         flop::add(3 * WORK * x.len() as u64);
         Ok((CpuStorage::F32(out), l1.shape().clone()))
     }
@@ -284,9 +334,13 @@ impl CustomOp3 for GroupNormSilu {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let (x_values, scale_values, shift_values) = (Floats::of(x), Floats::of(scale), Floats::of(shift));
+        let (x_values, scale_values, shift_values) =
+            (Floats::of(x), Floats::of(scale), Floats::of(shift));
         let grad = Floats::of(&grad);
-        let statistics = self.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        let statistics = self
+            .statistics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let gradients = group_norm::backward(
             cpu_level(),
             &self.shape,

@@ -133,10 +133,12 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
             start,
         };
         let tiles = m.div_ceil(shape.rows);
-        // Few rows are dealt out evenly; many in blocks that fit the cache.
+        // Blocks that fit the cache, as many for every thread. Where rows are cut changes no sum.
+        let threads = rayon::current_num_threads();
         let blocks = tiles
             .div_ceil(ROW_TILES)
-            .max(tiles.min(rayon::current_num_threads()));
+            .next_multiple_of(threads)
+            .min(tiles);
         parallel::for_each(blocks, 2 * m * n * depth, |block| {
             let row = tiles * block / blocks * shape.rows;
             let end = (tiles * (block + 1) / blocks * shape.rows).min(m);

@@ -177,7 +177,10 @@ fn main() -> Result<()> {
             // The best so far: a limit that another program disturbed is none.
             *peak = peak.max(peak::fma_peak_gflops(pool.current_num_threads()));
             let speed = pool.install(|| speed(run.as_ref()))?;
-            row += &format!(" {speed:.0} | {:.0} % of {peak:.0} |", 100.0 * speed / peak);
+            row += &format!(
+                " {speed:.0} | {:.0} % of {peak:.0} |",
+                100.0 * speed / *peak
+            );
         }
         println!("{row}");
     }

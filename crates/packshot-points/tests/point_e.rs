@@ -97,9 +97,10 @@ fn network(config: &TransformerConfig) -> PointTransformer {
 }
 
 fn output(network: &PointTransformer, x: &Tensor, t: &[f32], input: &ConditionInput) -> Vec<f32> {
-    let tokens = network.embed(t.len(), input, &mut Taps::none()).unwrap();
-    let y = network.forward(x, t, &tokens).unwrap();
-    y.flatten_all().unwrap().to_vec1().unwrap()
+    network
+        .embed(t.len(), input, &mut Taps::none())
+        .and_then(|tokens| network.forward(x, t, &tokens)?.flatten_all()?.to_vec1())
+        .expect("the shapes fit")
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {

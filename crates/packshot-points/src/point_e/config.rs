@@ -88,10 +88,10 @@ impl TransformerConfig {
     /// [`packshot_core::ErrorKind::BadInput`] at the field that does not fit.
     pub fn validate(&self) -> Result<()> {
         let wrong = |field: &str, why: &str| Err(Error::bad_input(why).at(field));
-        if self.width == 0 || self.width % 2 != 0 {
+        if self.width == 0 || !self.width.is_multiple_of(2) {
             return wrong("width", "it must be even and above 0");
         }
-        if self.heads == 0 || self.width % self.heads != 0 {
+        if self.heads == 0 || !self.width.is_multiple_of(self.heads) {
             return wrong("heads", "they must divide the width");
         }
         if self.input_channels == 0 {

@@ -17,7 +17,7 @@ pub struct ChannelScaling {
 impl ChannelScaling {
     /// That of every published model: positions doubled, colours from 0..=255 to ±1.
     pub fn published() -> Self {
-        const COLOUR: f32 = 0.007_843_137_255;
+        const COLOUR: f32 = 0.007_843_138;
         Self {
             scales: vec![2.0, 2.0, 2.0, COLOUR, COLOUR, COLOUR],
             biases: vec![0.0, 0.0, 0.0, -1.0, -1.0, -1.0],

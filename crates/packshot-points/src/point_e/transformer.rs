@@ -6,9 +6,12 @@ use candle_core::{Device, Result, Tensor, bail};
 use packshot_nn::layers::Linear;
 use packshot_nn::params::{Init, Params};
 
+/// Is shown a tensor by name.
+type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor) -> Result<()>;
+
 /// Sees intermediate tensors by name, for comparisons.
 #[derive(Default)]
-pub struct Taps<'a>(Option<&'a mut dyn FnMut(&str, &Tensor) -> Result<()>>);
+pub struct Taps<'a>(Option<Tap<'a>>);
 
 impl<'a> Taps<'a> {
     /// Nobody looks.

@@ -9,7 +9,7 @@
 use crate::PointCloud;
 use crate::framing::{AZIMUTH_DEG, ELEVATION_DEG, FILL, Framing, light_on};
 use crate::nearest::KdTree;
-use crate::normals::{NEIGHBOURS, estimate_normals_unoriented};
+use crate::normals::estimate_normals_unoriented;
 use nalgebra::Vector3;
 use packshot_core::Image;
 use packshot_core::colour::linear_from_srgb;
@@ -21,7 +21,10 @@ const BAND_ROWS: usize = 16;
 /// Linear grey of points without colours.
 const GREY: f32 = 0.5;
 /// Least cosine between a disc's normal and the view, so that discs seen edge-on do not vanish.
-const LEAST_COSINE: f32 = 0.3;
+const LEAST_COSINE: f32 = 0.6;
+/// Neighbours that a normal is estimated from: many, because sampled clouds are a little thick and
+/// what is shaded should be their surface, not their noise.
+const NORMAL_NEIGHBOURS: usize = 40;
 /// Radius of a disc in mean distances to its neighbours; below about 1, holes open.
 const RADIUS_IN_SPACINGS: f32 = 1.1;
 /// How far behind the nearest surface a disc still counts to it, in its radius.
@@ -121,7 +124,7 @@ fn discs(
     let normals = match &cloud.normals {
         Some(normals) => normals,
         None => {
-            estimated = estimate_normals_unoriented(&cloud.positions, NEIGHBOURS);
+            estimated = estimate_normals_unoriented(&cloud.positions, NORMAL_NEIGHBOURS);
             &estimated
         }
     };

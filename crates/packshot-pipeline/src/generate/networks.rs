@@ -29,6 +29,8 @@ impl Networks {
     /// `MissingModel` for a name that is unknown or that this version cannot run.
     pub(crate) fn load(name: &str, needs: Needs, context: &Context<'_>) -> Result<Self> {
         let model = runnable(name)?;
+        // Each step makes and drops the same tensors; asking the system for them anew costs time.
+        packshot_points::keep_freed_memory();
         let mut models = Vec::new();
         let mut bytes = |part: &str, wanted: bool| -> Result<Option<&'static [u8]>> {
             if !wanted {

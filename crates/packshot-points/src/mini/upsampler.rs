@@ -19,8 +19,14 @@ pub(super) const TOKEN_FEATURES: usize = 3 + 18 + PARENTS * CHANNELS;
 impl PointNetworkConfig {
     /// The embedded model's upsampler.
     pub fn upsampler() -> Self {
-        let offset = Channel { deviation: 0.5, correlation: 0.35 };
-        let colour = Channel { deviation: 0.12, correlation: 0.0 };
+        let offset = Channel {
+            deviation: 0.5,
+            correlation: 0.35,
+        };
+        let colour = Channel {
+            deviation: 0.12,
+            correlation: 0.0,
+        };
         Self {
             width: 192,
             layers: 4,
@@ -109,10 +115,7 @@ pub(super) fn read_token(
 ///
 /// Neighbours may share a point and some points go without a parent. An exact one-to-one
 /// assignment would send the last points across the object, and such offsets drown the others.
-pub(super) fn assign_children(
-    parents: &[[f32; 3]],
-    points: &[[f32; 3]],
-) -> Vec<[u32; CHILDREN]> {
+pub(super) fn assign_children(parents: &[[f32; 3]], points: &[[f32; 3]]) -> Vec<[u32; CHILDREN]> {
     let parent_tree = KdTree::new(parents);
     let mut own: Vec<Vec<(f32, u32)>> = vec![Vec::new(); parents.len()];
     for (i, point) in points.iter().enumerate() {
@@ -148,7 +151,11 @@ mod tests {
     fn children_lie_near_and_cover_most_points() {
         let mut random = NoiseStream::new(
             Seed(4),
-            NoiseKey { candidate: 0, stage: Stage::Eval, step: 0 },
+            NoiseKey {
+                candidate: 0,
+                stage: Stage::Eval,
+                step: 0,
+            },
         );
         let all: Vec<[f32; 3]> = (0..1024)
             .map(|_| [random.uniform(), random.uniform(), 0.0])

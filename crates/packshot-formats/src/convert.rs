@@ -177,8 +177,11 @@ pub fn read_asset_as(path: &Path, options: &ReadOptions) -> Result<Asset> {
     Ok(asset)
 }
 
+/// Lists of vectors, in place.
+type VectorLists<'a> = Vec<&'a mut Vec<[f32; 3]>>;
+
 /// The positions and the normals of an asset.
-fn lists(asset: &mut Asset) -> (Vec<&mut Vec<[f32; 3]>>, Vec<&mut Vec<[f32; 3]>>) {
+fn lists(asset: &mut Asset) -> (VectorLists<'_>, VectorLists<'_>) {
     let mut positions = Vec::new();
     let mut normals = Vec::new();
     if let Some(mesh) = &mut asset.mesh {

@@ -1,5 +1,7 @@
 //! What glTF allows and other programs write.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use packshot_formats::{Asset, decode_gltf, encode_webp, read_gltf};
 use packshot_geometry::{AlphaMode, Mesh, Wrap};
 use serde_json::{Value, json};

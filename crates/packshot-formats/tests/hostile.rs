@@ -1,6 +1,8 @@
 //! Every file of `tests/hostile` ends with an error that helps, or (those named `ok-…`) is read,
 //! and none makes the program take much memory.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use packshot_core::{Error, ErrorKind};
 use packshot_formats::{
     decode_gltf, decode_obj, decode_picture, decode_ply, read_asset, read_picture,

@@ -1,5 +1,7 @@
 //! Pictures of every kind come in as 8-bit sRGB, upright.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use packshot_core::Image;
 use packshot_formats::read_picture;
 use std::path::Path;

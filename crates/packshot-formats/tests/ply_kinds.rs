@@ -1,5 +1,7 @@
 //! PLY in all its encodings.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use packshot_formats::decode_ply;
 
 /// The same two points and triangle-and-quad in one of the three encodings, with properties that

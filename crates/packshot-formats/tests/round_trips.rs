@@ -1,5 +1,7 @@
 //! Axes, units and colours survive every way through the formats.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use packshot_core::Image;
 use packshot_formats::{
     Asset, TextureFormat, decode_gltf, decode_obj, decode_ply, encode_glb, encode_ply, read_asset,

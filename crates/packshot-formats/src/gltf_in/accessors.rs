@@ -111,7 +111,7 @@ fn elements<T: Copy>(
             let stride = stride.unwrap_or(size);
             let offset = accessor.byte_offset.map_or(0, |offset| offset.0);
             let data = strided(data, offset, accessor.count.0, stride, size)?;
-            data.chunks(stride).map(|raw| decode(raw)).collect()
+            data.chunks(stride).map(&decode).collect()
         }
         None => {
             let allowed = document.total_bytes.max(FREE_ZEROS);

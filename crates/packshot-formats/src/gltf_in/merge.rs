@@ -292,7 +292,8 @@ fn linear_colours(
 
 fn srgb_colour([r, g, b, a]: [f32; 4]) -> [u8; 4] {
     // Exporters clamp wrongly now and then; NaN becomes black.
-    let srgb = |linear: f32| level(srgb_from_linear(linear.max(0.0).min(1.0)));
+    let unit = |linear: f32| if linear > 0.0 { linear.min(1.0) } else { 0.0 };
+    let srgb = |linear: f32| level(srgb_from_linear(unit(linear)));
     [srgb(r), srgb(g), srgb(b), level(a.max(0.0))]
 }
 

@@ -183,8 +183,7 @@ impl<'a> Reader<'a> {
         for (new, &old) in order.iter().enumerate() {
             new_index[old as usize] = new as u32;
         }
-        let sorted = |list: &[[u32; 3]]| order.iter().map(|&i| list[i as usize]).collect();
-        self.vertices = sorted(&self.vertices);
+        self.vertices = order.iter().map(|&i| self.vertices[i as usize]).collect();
         let positions = self.vertices.iter().map(|v| self.positions[v[0] as usize]);
         self.vertex_positions = positions.collect();
         for corner in self.triangles.as_flattened_mut() {

@@ -11,7 +11,7 @@ use packshot_nn::params::{Init, Params};
 /// Side of the pictures in pixels.
 pub const SIDE: usize = 64;
 /// Side of a cell that the network handles as one pixel.
-pub const CELL: usize = 4;
+const CELL: usize = 4;
 const CELLS: usize = SIDE / CELL;
 const CELL_VALUES: usize = CELL * CELL * 3;
 const GROUPS: usize = 8;

@@ -2,7 +2,7 @@
 
 use super::network::ImageNetworkConfig;
 use super::train::{ImageTask, ImageTraining, PictureSource};
-use packshot_core::{Context, Result, Seed};
+use packshot_core::{Context, Result};
 use packshot_encoders::words::Vocabulary;
 use packshot_nn::device::TrainDevice;
 use packshot_nn::train_loop::{RunFolder, RunReport, RunSettings, SheetWriter, run};
@@ -14,7 +14,6 @@ use packshot_nn::weights::Weights;
 pub fn train_image(
     source: impl PictureSource,
     prompts: Vec<String>,
-    seed: Seed,
     settings: &RunSettings,
     target: &RunFolder,
     device: TrainDevice,
@@ -42,7 +41,7 @@ pub fn train_image(
         prompts,
         steps: 20,
         guidance: 3.0,
-        seed,
+        seed: settings.seed,
     };
     let mut task = ImageTask::new(training, vocabulary, source, device.clone())?;
     run(&mut task, settings, target, &device, write_sheet, context)

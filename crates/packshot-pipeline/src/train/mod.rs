@@ -126,7 +126,6 @@ fn train_network(job: &TrainJob, context: &Context<'_>) -> Result<RunReport> {
         Network::Image => train_image(
             Captions::new(objects),
             sheet_prompts(),
-            job.seed,
             &settings,
             &target,
             job.device,

@@ -105,7 +105,7 @@ pub(super) fn sample(
     stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<ScaledPoint>> {
     let config = network.config();
-    if steps == 0 || x.is_empty() || x.len() % config.points_per_token != 0 {
+    if steps == 0 || x.is_empty() || !x.len().is_multiple_of(config.points_per_token) {
         return Err(Error::internal(
             "the sampler was given no steps or a broken number of points",
         ));

@@ -6,14 +6,14 @@ use super::precondition::Coefficients;
 /// Side of the conditioning picture in pixels.
 pub const PICTURE: usize = 64;
 /// Points are scaled from the frame's [−0.5, 0.5] by this, which gives them about unit deviation.
-pub const POSITION_SCALE: f32 = 5.0;
+pub(super) const POSITION_SCALE: f32 = 5.0;
 /// Channels of a point: x, y, z, R, G, B.
-pub const CHANNELS: usize = 6;
+pub(super) const CHANNELS: usize = 6;
 /// Numbers that [`point_features`] writes for each point.
-pub const POINT_FEATURES: usize = CHANNELS + 3 + 18 + PATCH * PATCH * 3;
+pub(super) const POINT_FEATURES: usize = CHANNELS + 3 + 18 + PATCH * PATCH * 3;
 const PATCH: usize = 3;
 /// Sides of the two feature maps that are looked up at each point.
-pub const MAP_SIDES: [usize; 2] = [32, 16];
+pub(super) const MAP_SIDES: [usize; 2] = [32, 16];
 
 /// The frame's side that the picture's pixels cover, as values in [−1, 1]: `[64, 64, 3]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +47,7 @@ fn cell(x: f32, y: f32, side: usize) -> (usize, usize) {
 }
 
 /// Indices (row-major) of a point's cells in the two feature maps.
-pub fn map_cells(guess: [f32; 3]) -> [u32; 2] {
+pub(super) fn map_cells(guess: [f32; 3]) -> [u32; 2] {
     MAP_SIDES.map(|side| {
         let (x, y) = cell(guess[0] / POSITION_SCALE, guess[1] / POSITION_SCALE, side);
         (y * side + x) as u32
@@ -57,7 +57,7 @@ pub fn map_cells(guess: [f32; 3]) -> [u32; 2] {
 /// Appends the features of one noisy point to `out`: `x_t` as the diffusion sees it, brought to unit
 /// variance by `coefficients`, and what stands at `guess`, the present guess of its clean position in
 /// the frame times [`POSITION_SCALE`].
-pub fn point_features(
+pub(super) fn point_features(
     x_t: &[f32; CHANNELS],
     coefficients: &[Coefficients; CHANNELS],
     guess: [f32; 3],

@@ -3,7 +3,7 @@
 use packshot_core::NoiseStream;
 
 /// Sweeps of [`pair_by_swaps`]: within some ten percent of the optimal assignment.
-pub const PAIRING_SWEEPS: usize = 160;
+pub(super) const PAIRING_SWEEPS: usize = 160;
 
 /// Reorders `noise` so that the summed squared distance to `points` of the same index is small: an
 /// approximation of optimal transport. Each sweep tests N/2 disjoint random pairs and swaps those

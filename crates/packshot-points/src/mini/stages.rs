@@ -232,7 +232,7 @@ pub(super) fn sample_children(
     random: &mut NoiseStream,
     mut stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<ScaledPoint>> {
-    if steps == 0 || parents.is_empty() || parents.len() % PARENTS != 0 {
+    if steps == 0 || parents.is_empty() || !parents.len().is_multiple_of(PARENTS) {
         return Err(Error::internal(
             "the upsampler was given no steps or a broken number of points",
         ));

@@ -111,9 +111,11 @@ impl Options {
     }
 
     fn run_settings(&self) -> Result<RunSettings, Error> {
-        let mut run = RunSettings::default();
-        run.max_samples = self.samples;
-        run.max_secs = self.time.as_deref().map(parse_secs).transpose()?;
+        let mut run = RunSettings {
+            max_samples: self.samples,
+            max_secs: self.time.as_deref().map(parse_secs).transpose()?,
+            ..RunSettings::default()
+        };
         if run.max_samples.is_none() && run.max_secs.is_none() {
             return Err(
                 Error::usage("the run has no end").with_hint("say --samples 100000 or --time 8h")

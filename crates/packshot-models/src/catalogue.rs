@@ -39,7 +39,7 @@ impl Model {
     /// The embedded parts of this model, in the order in which they run; empty for others.
     pub fn parts(&self) -> &'static [EmbeddedPart] {
         match self.availability {
-            Availability::Embedded => embedded::PARTS,
+            Availability::Embedded => &embedded::PARTS,
             Availability::NotBuiltYet => &[],
         }
     }

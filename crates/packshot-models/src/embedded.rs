@@ -50,7 +50,23 @@ impl EmbeddedPart {
     }
 }
 
-pub(crate) static PARTS: &[EmbeddedPart] = &[];
+pub(crate) static PARTS: [EmbeddedPart; 3] = [
+    EmbeddedPart::new(
+        "image",
+        "text encoder and text-to-image U-Net: a prompt to a 64×64 picture",
+        packshot_mini_image::WEIGHTS,
+    ),
+    EmbeddedPart::new(
+        "points",
+        "picture-conditioned point diffusion: a picture to 1,024 points",
+        packshot_mini_points::WEIGHTS,
+    ),
+    EmbeddedPart::new(
+        "upsampler",
+        "picture-conditioned upsampler: 1,024 points to 4,096",
+        packshot_mini_upsampler::WEIGHTS,
+    ),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! `bench`: seconds and rates of the networks beside the machine's own limit.
 
-use crate::generate::{CloudFormat, Networks, Settings, loaded};
+use crate::generate::{Networks, Settings, loaded};
 use crate::machine;
 use packshot_core::{Context, Error, Image, Message, Progress, Result, Seed};
 use packshot_image::ImageSettings;
@@ -56,8 +56,7 @@ pub fn bench(part: Part, steps: usize, context: &Context<'_>) -> Result<BenchRep
     if steps == 0 || steps > 1000 {
         return Err(Error::usage(format!("{steps} steps cannot be measured")).at("--steps"));
     }
-    let mut settings = Settings::of(crate::generate::Preset::Good);
-    settings.formats = Vec::<CloudFormat>::new();
+    let settings = Settings::of(crate::generate::Preset::Good);
     let networks = Networks::load(&settings.model, part.needs(), context)?;
     let listen = Listen {
         to: context,

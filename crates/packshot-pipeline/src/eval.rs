@@ -63,12 +63,16 @@ pub struct EvalReport {
 
 /// Means over pairs; the names are those of [`CloudScore`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are explained where they are made")]
 pub struct Means {
+    /// Mean of [`CloudScore::chamfer`].
     pub chamfer: f64,
+    /// Mean of [`CloudScore::chamfer_l1`].
     pub chamfer_l1: f64,
+    /// Mean of [`CloudScore::hausdorff`].
     pub hausdorff: f64,
+    /// Means of [`CloudScore::f_score`], share by share.
     pub f_score: Vec<f64>,
+    /// Mean of [`CloudScore::colour_error`] over the pairs that have one.
     pub colour_error: Option<f64>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::generate::{Networks, Settings, loaded, read_prompt};
 use crate::prompt::checked_prompt;
-use packshot_core::{Context, Message, ModelUse, Result, Seed};
+use packshot_core::{Context, Error, Message, ModelUse, Result, Seed};
 use packshot_image::ImageSettings;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,7 @@ pub fn image(
 ) -> Result<Picture> {
     settings.check()?;
     let prompt = checked_prompt(prompt)?;
+    check_format(file)?;
     crate::output::check_file(file, force)?;
     let networks = Networks::load(&settings.model, crate::generate::IMAGE_ALONE, context)?;
     let network = loaded(&networks.image, "image")?;
@@ -59,6 +60,19 @@ pub fn image(
         guidance: settings.guidance,
         models: networks.models,
     })
+}
+
+/// Refuses a format that cannot be written before the work.
+fn check_format(file: &Path) -> Result<()> {
+    let extension = file.extension().map(|e| e.to_string_lossy().to_lowercase());
+    if matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "webp")) {
+        return Ok(());
+    }
+    Err(
+        Error::usage("pictures are written as PNG, JPEG or WebP, by the file's extension")
+            .at(file.display())
+            .with_hint("name a .png, .jpg or .webp file"),
+    )
 }
 
 /// The file for a picture without `-o`.

@@ -31,7 +31,7 @@ pub struct Line {
 /// `BadInput` with line and column for a broken line, a wrong value, or a name that is no folder
 /// name or given twice.
 pub fn read_list(path: &Path) -> Result<Vec<Line>> {
-    let file = crate::input::open(path)?;
+    let mut file = crate::input::open(path)?;
     let size = file
         .metadata()
         .map_err(|e| Error::io(format!("read {}", path.display()), e))?
@@ -43,7 +43,10 @@ pub fn read_list(path: &Path) -> Result<Vec<Line>> {
                 .with_hint("split the list"),
         );
     }
-    parse(file).map_err(|e| e.at(path.display()))
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut file, &mut bytes)
+        .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+    parse(&bytes).map_err(|e| e.at(path.display()))
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +67,18 @@ fn column(name: &str) -> Option<Column> {
     }
 }
 
-fn parse(source: impl std::io::Read) -> Result<Vec<Line>> {
+/// The line that a record starts on. The reader's own position is before the empty lines that it
+/// skips.
+fn line_number(source: &[u8], position: &csv::Position) -> u64 {
+    let skipped = source
+        .iter()
+        .skip(position.byte() as usize)
+        .take_while(|b| matches!(b, b'\r' | b'\n'))
+        .filter(|b| **b == b'\n');
+    position.line() + skipped.count() as u64
+}
+
+fn parse(source: &[u8]) -> Result<Vec<Line>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -75,7 +89,7 @@ fn parse(source: impl std::io::Read) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| broken(&e))?;
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = record.position().map_or(0, |p| line_number(source, p));
         let place = |what: &str| format!("line {number}, {what}");
         let fields: Vec<&str> = record
             .iter()

@@ -12,18 +12,12 @@ pub(crate) struct Report {
     pub text: String,
     /// For `--json`: an object.
     pub json: Value,
-    /// The command did its work and found something wrong (a check that fails): exit code 1.
-    pub failed: bool,
 }
 
 impl Report {
-    /// A report that was no failure.
+    /// A report of both forms.
     pub(crate) fn new(text: String, json: Value) -> Self {
-        Self {
-            text,
-            json,
-            failed: false,
-        }
+        Self { text, json }
     }
 }
 

@@ -1,4 +1,5 @@
 //! The program as its users meet it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
 mod batch;

@@ -237,12 +237,12 @@ impl Root {
     }
 }
 
-/// Whether the folder holds finished assets of this list and nothing else.
+/// Whether the folder holds finished assets and nothing else, at least one of them of this list.
 fn is_batch_of(target: &Path, lines: &[Line]) -> Result<bool> {
     let Ok(entries) = fs::read_dir(target) else {
         return Ok(false);
     };
-    let mut assets = 0;
+    let mut has_line = false;
     for entry in entries {
         let entry = entry.map_err(|e| Error::io(format!("read {}", target.display()), e))?;
         let name = entry.file_name();
@@ -250,14 +250,12 @@ fn is_batch_of(target: &Path, lines: &[Line]) -> Result<bool> {
         if name.to_string_lossy().ends_with(".partial") {
             continue;
         }
-        if !lines.iter().any(|line| name == line.name.as_str())
-            || read_record(&entry.path()).is_none()
-        {
+        if read_record(&entry.path()).is_none() {
             return Ok(false);
         }
-        assets += 1;
+        has_line |= lines.iter().any(|line| name == line.name.as_str());
     }
-    Ok(assets > 0)
+    Ok(has_line)
 }
 
 /// Says where the fault is, and whether work is kept.

@@ -205,7 +205,7 @@ const IMAGE_GFLOP: f64 = 0.92;
 const POINTS_GFLOP: f64 = 6.4;
 const UPSAMPLER_GFLOP: f64 = 1.7;
 /// Memory of a run in bytes.
-const MEMORY_BYTES: u64 = 300 << 20;
+const MEMORY_BYTES: u64 = 120 << 20;
 
 /// Says what the work will cost.
 fn announce(settings: &Settings, needs: Needs, count: u32, context: &Context<'_>) {

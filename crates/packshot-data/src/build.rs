@@ -177,7 +177,7 @@ pub fn build(
         drop(partial);
         let _ = std::fs::remove_dir_all(path);
         return Err(Error::bad_input("none of the objects could be used")
-            .with_hint("the warnings say why; flat objects can be kept with --keep-flat"));
+            .with_hint("the warnings say why; flat objects can be kept with --flat keep"));
     }
     remove_others(partial.path(), &records)?;
     write_set_files(partial.path(), &records, &report, options)?;

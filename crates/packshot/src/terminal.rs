@@ -1,6 +1,6 @@
 //! Messages of the running job on stderr: bars, warnings, details, the share of each stage.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use packshot_core::{Message, Progress, Warning};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -88,11 +88,10 @@ impl Terminal {
         }
         let bar = match total {
             Some(total) => ProgressBar::new(total).with_style(style(
-                "{prefix:>12} {bar:30} {pos}/{len} {per_sec} {eta} left {msg}",
+                "{prefix:>12} {bar:30} {pos}/{len} {rate} {eta} left {msg}",
             )),
-            None => ProgressBar::new_spinner().with_style(style(
-                "{prefix:>12} {spinner} {pos} {per_sec} {elapsed} {msg}",
-            )),
+            None => ProgressBar::new_spinner()
+                .with_style(style("{prefix:>12} {spinner} {pos} {rate} {elapsed} {msg}")),
         };
         let bar = self.bars.add(bar.with_prefix(stage.clone()));
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -176,7 +175,14 @@ impl Progress for Terminal {
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants; a wrong one falls back to the plain bar.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key(
+            "rate",
+            |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+            },
+        )
 }
 
 fn peak_gflops(state: &mut State) -> f64 {

@@ -10,4 +10,5 @@ mod photo;
 mod repository;
 mod samples;
 mod settings;
+mod training;
 mod usage;

@@ -69,6 +69,11 @@ pub fn train(job: &TrainJob, context: &Context<'_>) -> Result<RunReport> {
 fn train_network(job: &TrainJob, context: &Context<'_>) -> Result<RunReport> {
     let mut objects = Vec::new();
     for path in &job.data {
+        if !path.exists() {
+            return Err(Error::bad_input("there is no such training set")
+                .at(path.display())
+                .with_hint("`packshot dataset build` makes one"));
+        }
         objects.extend(TrainingSet::open(path)?.objects);
     }
     let held_out = objects

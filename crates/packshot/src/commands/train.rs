@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use packshot_core::{Error, Seed};
 use packshot_pipeline::train::{Network, RunSettings, TrainDevice, TrainJob, train};
 use serde::Deserialize;
+use serde_json::{Map, json};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
@@ -220,7 +221,15 @@ pub(crate) fn run(command: Command, file: Options, session: &Session) -> Result<
         report.loss,
         measures.concat()
     );
-    Ok(Report::new(text, to_json(&report)?))
+    let mut value = to_json(&report)?;
+    // By name, instead of as a list of pairs.
+    value["held_out"] = report
+        .held_out
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect::<Map<_, _>>()
+        .into();
+    Ok(Report::new(text, value))
 }
 
 #[cfg(test)]

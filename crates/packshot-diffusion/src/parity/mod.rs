@@ -5,10 +5,9 @@
 //! tables and levels of Point-E. Sizes and settings are read from the files.
 
 mod point_e;
-mod tensor_file;
 mod trajectories;
 
-pub use tensor_file::TensorFile;
+pub use packshot_core::parity::TensorFile;
 
 use packshot_core::Result;
 use packshot_core::parity::CaseResult;

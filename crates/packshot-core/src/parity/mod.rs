@@ -1,5 +1,9 @@
 //! Comparisons with reference implementations, as `packshot parity` prints them.
 
+mod tensor_file;
+
+pub use tensor_file::TensorFile;
+
 /// One tensor beside its reference.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorResult {

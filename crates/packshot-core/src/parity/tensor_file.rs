@@ -1,6 +1,6 @@
 //! Reading the tensors of a reference file.
 
-use packshot_core::{Error, Result};
+use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::path::Path;
 #[derive(Clone, Debug, Default)]
 pub struct TensorFile {
     tensors: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +59,13 @@ impl TensorFile {
             };
             tensors.insert(name, entry);
         }
-        Ok(Self { tensors })
+        let metadata = SafeTensors::read_metadata(bytes)
+            .ok()
+            .and_then(|(_, header)| header.metadata().clone())
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        Ok(Self { tensors, metadata })
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
@@ -75,6 +82,21 @@ impl TensorFile {
     /// Whether there is a tensor `name`.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
+    }
+
+    /// A text of the file's `__metadata__`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// A number of the file's `__metadata__`.
+    ///
+    /// # Errors
+    /// When it is missing or no number.
+    pub fn number(&self, key: &str) -> Result<f64> {
+        self.text(key)
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(|| Error::bad_input("the metadata lacks this number").at(key))
     }
 
     /// Whether the tensor holds integers; false where it is missing.

@@ -9,6 +9,7 @@ mod memory;
 pub mod ops;
 pub mod optim;
 pub mod params;
+pub mod parity;
 pub mod peak;
 mod precision;
 pub mod train_loop;

@@ -1,5 +1,6 @@
 //! Named parameters: one way to build a network with random, loaded or trainable weights.
 
+use crate::weights::WeightFile;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,9 +40,45 @@ struct Store {
     trainable: bool,
     /// Whether a parameter without a loaded tensor is an error.
     strict: bool,
-    loaded: HashMap<String, Tensor>,
+    loaded: Loaded,
     vars: BTreeMap<String, Var>,
     used: BTreeSet<String>,
+}
+
+/// Where loaded weights come from.
+enum Loaded {
+    Memory(HashMap<String, Tensor>),
+    /// Read when they are asked for, and not kept.
+    File(Arc<WeightFile>),
+}
+
+impl Loaded {
+    /// Shape of the tensor `name`, where it is there.
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        match self {
+            Self::Memory(tensors) => tensors.get(name).map(Tensor::dims),
+            Self::File(file) => file.info(name).map(|info| &*info.shape),
+        }
+    }
+
+    /// The tensor `name` as f32, which is there.
+    fn tensor(&self, name: &str, device: &Device) -> Result<Tensor> {
+        let tensor = match self {
+            Self::Memory(tensors) => match tensors.get(name) {
+                Some(tensor) => tensor.to_dtype(DType::F32)?,
+                None => candle_core::bail!("tensor {name} is missing"),
+            },
+            Self::File(file) => file.tensor(name).map_err(candle_core::Error::wrap)?,
+        };
+        tensor.to_device(device)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Memory(tensors) => tensors.keys().map(|name| &**name).collect(),
+            Self::File(file) => file.tensors().map(|(name, _)| name).collect(),
+        }
+    }
 }
 
 /// A place in a tree of named parameters; clones share the tree.
@@ -52,13 +89,7 @@ pub struct Params {
 }
 
 impl Params {
-    fn with(
-        device: &Device,
-        seed: Seed,
-        trainable: bool,
-        strict: bool,
-        loaded: HashMap<String, Tensor>,
-    ) -> Self {
+    fn with(device: &Device, seed: Seed, trainable: bool, strict: bool, loaded: Loaded) -> Self {
         Self {
             prefix: String::new(),
             store: Arc::new(Mutex::new(Store {
@@ -75,17 +106,23 @@ impl Params {
 
     /// Trainable parameters with random starts that depend on `seed` and their names alone.
     pub fn random(seed: Seed, device: &Device) -> Self {
-        Self::with(device, seed, true, false, HashMap::new())
+        Self::trainable_from(HashMap::new(), seed, device)
     }
 
     /// Trainable parameters that start from `weights`; what is not there starts at random.
     pub fn trainable_from(weights: HashMap<String, Tensor>, seed: Seed, device: &Device) -> Self {
-        Self::with(device, seed, true, false, weights)
+        Self::with(device, seed, true, false, Loaded::Memory(weights))
     }
 
     /// Fixed parameters; each one that a network asks for must be in `weights` with its shape.
     pub fn loaded(weights: HashMap<String, Tensor>, device: &Device) -> Self {
-        Self::with(device, Seed(0), false, true, weights)
+        Self::with(device, Seed(0), false, true, Loaded::Memory(weights))
+    }
+
+    /// As [`Params::loaded`], with each tensor read from `file` when a network asks for it: no
+    /// second copy of the weights is ever in memory.
+    pub fn from_file(file: Arc<WeightFile>, device: &Device) -> Self {
+        Self::with(device, Seed(0), false, true, Loaded::File(file))
     }
 
     /// The subtree `name`.
@@ -121,12 +158,11 @@ impl Params {
         if let Some(var) = store.vars.get(&full) {
             return Ok(var.as_tensor().clone());
         }
-        let tensor = match store.loaded.get(&full) {
-            Some(tensor) if tensor.dims() != shape => candle_core::bail!(
-                "tensor {full} has shape {:?} where the network needs {shape:?}",
-                tensor.dims()
+        let tensor = match store.loaded.shape(&full) {
+            Some(found) if found != shape => candle_core::bail!(
+                "tensor {full} has shape {found:?} where the network needs {shape:?}"
             ),
-            Some(tensor) => tensor.to_dtype(DType::F32)?.to_device(&store.device)?,
+            Some(_) => store.loaded.tensor(&full, &store.device)?,
             None if store.strict => candle_core::bail!("tensor {full} {shape:?} is missing"),
             None => initial(&full, shape, init, store.seed, &store.device)?,
         };
@@ -147,18 +183,17 @@ impl Params {
         let full = self.full_name(name);
         let mut store = self.store();
         let device = store.device.clone();
-        let Some(tensor) = store.loaded.get(&full).cloned() else {
+        let Some(found) = store.loaded.shape(&full) else {
             return Tensor::from_slice(values, values.len(), &device);
         };
-        store.used.insert(full.clone());
-        if tensor.dims() != [values.len()] {
+        if found != [values.len()] {
             candle_core::bail!(
-                "tensor {full} has shape {:?} where the network needs [{}]",
-                tensor.dims(),
+                "tensor {full} has shape {found:?} where the network needs [{}]",
                 values.len()
             );
         }
-        tensor.to_dtype(DType::F32)?.to_device(&device)
+        store.used.insert(full.clone());
+        store.loaded.tensor(&full, &device)
     }
 
     /// The trainable variables so far, by name.
@@ -175,9 +210,10 @@ impl Params {
         let store = self.store();
         let mut names: Vec<String> = store
             .loaded
-            .keys()
+            .names()
+            .into_iter()
             .filter(|name| !store.used.contains(*name))
-            .cloned()
+            .map(str::to_owned)
             .collect();
         names.sort();
         names
@@ -251,5 +287,21 @@ mod tests {
         );
         assert!(params.unused().is_empty());
         assert!(params.vars().is_empty());
+    }
+
+    #[test]
+    fn weights_come_straight_from_a_file() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/edge_cases.pt");
+        let file = Arc::new(WeightFile::open(path.as_ref()).unwrap());
+        let params = Params::from_file(Arc::clone(&file), &Device::Cpu);
+        let tensor = params.get("transposed", &[3, 7], Init::Zeros).unwrap();
+        assert_eq!(
+            tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            file.values("transposed").unwrap()
+        );
+        assert!(params.get("transposed", &[7, 3], Init::Zeros).is_err());
+        assert!(params.get("nothing", &[3], Init::Zeros).is_err());
+        assert_eq!(params.buffer("absent", &[1.0]).unwrap().dims(), [1]);
+        assert_eq!(params.unused().len(), file.tensors().len() - 1);
     }
 }

@@ -1,4 +1,26 @@
-//! Weight files: safetensors in, safetensors out.
+//! Weight files: safetensors, PyTorch's `.pt` and TorchScript archives in, safetensors out.
+
+mod dtype;
+mod file;
+mod pickle;
+mod safetensors_index;
+mod sniff;
+mod source;
+mod state_dict;
+mod strict;
+mod torch;
+mod write;
+mod zip;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use dtype::StoredDtype;
+pub use file::{TensorInfo, WeightFile, WeightFormat};
+pub use strict::{TensorMismatch, TensorSpec};
+pub use write::{FloatFormat, write_safetensors};
 
 use candle_core::{DType, Device, Tensor};
 use packshot_core::{Error, Result};
@@ -29,6 +51,14 @@ pub fn candle_error(error: candle_core::Error) -> Error {
 }
 
 impl Weights {
+    /// Reads a weight file of any kind, all of it. Numbers become f32.
+    ///
+    /// # Errors
+    /// Those of [`WeightFile::open`].
+    pub fn from_path(path: &std::path::Path) -> Result<Self> {
+        WeightFile::open(path)?.load()
+    }
+
     /// Reads a safetensors file from memory. Floating-point tensors become f32.
     ///
     /// # Errors
@@ -107,29 +137,5 @@ impl Weights {
         })?;
         serde_json::from_str(text)
             .map_err(|e| Error::bad_input(format!("metadata entry \"{key}\": {e}")))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_survive_half_precision() {
-        let t = Tensor::new(&[[1.0f32, -0.5], [0.25, 1e-3]], &Device::Cpu).unwrap();
-        let weights = Weights {
-            tensors: HashMap::from([("a.b".to_owned(), t)]),
-            metadata: HashMap::from([("config".to_owned(), "{\"w\":3}".to_owned())]),
-        };
-        let bytes = weights.to_bytes(StoredAs::F16).unwrap();
-        let back = Weights::from_bytes(&bytes).unwrap();
-        let values: Vec<Vec<f32>> = back.tensors["a.b"].to_vec2().unwrap();
-        assert_eq!(values[0], [1.0, -0.5]);
-        assert!((values[1][1] - 1e-3).abs() < 1e-6);
-        let config: HashMap<String, u32> = back.json("config").unwrap();
-        assert_eq!(config["w"], 3);
-        for cut in 0..bytes.len() {
-            assert!(Weights::from_bytes(&bytes[..cut]).is_err());
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The learned half of the text encoder: word vectors.
 
 use crate::tokens::{TextEncoderConfig, TokenBatch};
+use crate::words::{Prompt, PromptReader, Vocabulary};
 use candle_core::{DType, Device, Result, Tensor};
 use packshot_nn::params::{Init, Params};
 
@@ -61,6 +62,37 @@ impl TextEncoder {
         &self.config
     }
 
+    /// The table `[rows, width]` of an encoder that also knows the words which `extended` has
+    /// beyond the vocabulary of `reader`. A new word starts as what it has been read as so far,
+    /// a synonym or its n-grams, so that no prompt means anything else until training goes on.
+    ///
+    /// # Errors
+    /// When `reader` or `extended` do not belong to this encoder; as candle's operations.
+    pub fn table_for(&self, reader: &PromptReader, extended: &Vocabulary) -> Result<Tensor> {
+        let known = reader.vocabulary();
+        let is_extended = known.len() <= extended.len()
+            && known.words().zip(extended.words()).all(|(a, b)| a == b);
+        if known.len() != self.config.vocabulary || !is_extended {
+            candle_core::bail!("the vocabularies do not continue that of the text encoder");
+        }
+        let prompts: Vec<Prompt> = extended
+            .words()
+            .skip(known.len())
+            .map(|word| {
+                reader
+                    .read(word)
+                    .unwrap_or_else(|_| Prompt::unconditional())
+            })
+            .collect();
+        let new = self
+            .encode(&TokenBatch::new(&prompts, &self.config))?
+            .pooled;
+        let words_end = self.config.rows() - self.config.buckets;
+        let words = self.table.narrow(0, 0, words_end)?;
+        let buckets = self.table.narrow(0, words_end, self.config.buckets)?;
+        Tensor::cat(&[&words, &new, &buckets], 0)
+    }
+
     /// The features of a batch: one gather, one weighted sum, both with gradients. The order of
     /// every sum is fixed.
     ///
@@ -117,7 +149,7 @@ impl TextEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::{Prompt, PromptReader, Synonyms, Vocabulary};
+    use crate::words::Synonyms;
     use packshot_core::Seed;
 
     fn setup() -> (PromptReader, TextEncoder, Params) {
@@ -183,6 +215,37 @@ mod tests {
             values(&alone.tokens),
             values(&f.tokens.narrow(0, 0, 1).unwrap())
         );
+    }
+
+    #[test]
+    fn new_words_start_as_they_were_read() {
+        let (reader, encoder, params) = setup();
+        let extended = reader
+            .vocabulary()
+            .extended(["a crimson couch with a zzyzx"; 2], 2);
+        assert_eq!(extended.len(), reader.vocabulary().len() + 3);
+        let table = encoder.table_for(&reader, &extended).unwrap();
+        let config = TextEncoderConfig {
+            vocabulary: extended.len(),
+            ..*encoder.config()
+        };
+        let position = params.sub("text").get("position", &[4, 6], Init::Zeros);
+        let tensors = [
+            ("text.table".to_owned(), table),
+            ("text.position".to_owned(), position.unwrap()),
+        ];
+        let params = Params::loaded(tensors.into(), &Device::Cpu);
+        let wider = TextEncoder::new(config, &params.sub("text")).unwrap();
+        let wider_reader = PromptReader::new(extended, Synonyms::embedded().unwrap());
+        for prompt in ["a crimson couch", "a red chair", "zzyzx legs", "a qwert"] {
+            let before = encode(&encoder, &[reader.read(prompt).unwrap()]);
+            let after = encode(&wider, &[wider_reader.read(prompt).unwrap()]);
+            for (a, b) in values(&before.tokens).iter().zip(values(&after.tokens)) {
+                assert!((a - b).abs() < 1e-6, "{prompt}: {a} {b}");
+            }
+        }
+        let other = Vocabulary::from_captions(["a green sofa"], 1);
+        assert!(encoder.table_for(&reader, &other).is_err());
     }
 
     #[test]

@@ -32,18 +32,38 @@ impl Vocabulary {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
+        let empty = Self {
+            words: Vec::new(),
+            ids: HashMap::new(),
+        };
+        empty.extended(captions, min_count)
+    }
+
+    /// This vocabulary followed by the new words of `captions` that occur at least `min_count`
+    /// times, by falling count and then by spelling. Known words keep their ids; the captions
+    /// count for them too.
+    pub fn extended<I>(&self, captions: I, min_count: u32) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut words = self.words.clone();
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for caption in captions {
             for word in normal_words(caption.as_ref()) {
-                let count = counts.entry(word).or_insert(0);
+                let count = match self.ids.get(&word) {
+                    Some(&id) => &mut words[id as usize].1,
+                    None => counts.entry(word).or_insert(0),
+                };
                 *count = count.saturating_add(1);
             }
         }
-        let mut words: Vec<(String, u32)> = counts
+        let mut new: Vec<(String, u32)> = counts
             .into_iter()
             .filter(|(_, count)| *count >= min_count)
             .collect();
-        words.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        new.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        words.append(&mut new);
         words.truncate(MAX_VOCABULARY);
         let ids = index(&words);
         Self { words, ids }
@@ -152,6 +172,16 @@ mod tests {
         assert_eq!(v.word(4), Some("zebra"));
         assert_eq!(v.id("chairs"), None);
         assert_eq!(Vocabulary::from_captions(captions, 2).len(), 2);
+    }
+
+    #[test]
+    fn new_captions_add_words_behind_the_known_ones() {
+        let v = Vocabulary::from_captions(["a red chair", "a red sofa"], 1);
+        let more = v.extended(["a red watch", "a silver watch", "one zebra"], 2);
+        let words: Vec<&str> = more.words().collect();
+        assert_eq!(words, ["red", "chair", "sofa", "watch"]);
+        assert_eq!(more.count(0), 3);
+        assert_eq!(more.id("sofa"), v.id("sofa"));
     }
 
     #[test]

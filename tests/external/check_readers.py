@@ -51,8 +51,8 @@ def read_with_trimesh(path):
         cloud = hasattr(loaded, "colors")
         colours = np.asarray(loaded.colors if cloud else loaded.visual.vertex_colors)
         return np.asarray(loaded.vertices), colours[:, :3] / 255
-    # The loader below trimesh.load: that one cuts 16-bit colours to their low 8 bits instead of
-    # scaling them (seen in 5.2.0).
+    # Exact colours come from the loader below trimesh.load, which keeps 8 bits of linear light:
+    # `trimesh_8_bit_colours` looks at those.
     with open(path, "rb") as file:
         parts = trimesh.exchange.gltf.load_glb(file)["geometry"].values()
     positions, colours = [], []
@@ -63,8 +63,18 @@ def read_with_trimesh(path):
         else:
             colours.append(np.asarray(part["visual"].vertex_attributes["color"]))
     # trimesh leaves glTF's axes and its linear light as they are.
-    linear = np.concatenate(colours)[:, :3] / 65535
+    linear = np.concatenate(colours)[:, :3]
     return np.concatenate(positions)[:, [0, 2, 1]] * [1, -1, 1], srgb_from_linear(linear)
+
+
+def trimesh_8_bit_colours(path):
+    """8-bit linear colours as `trimesh.load` gives them."""
+    import trimesh
+
+    parts = trimesh.load(path, process=False).geometry.values()
+    return np.concatenate(
+        [p.colors if hasattr(p, "colors") else p.visual.vertex_colors for p in parts]
+    )[:, :3]
 
 
 def read_with_blender(path):
@@ -125,6 +135,10 @@ def main():
             check(f"{what} positions", far < 1e-6, f"{far:.2e} of the size")
             off = np.abs(got_colours * 255 - colours).max()
             check(f"{what} colours", off <= 1.0, f"{off:.3f} levels")
+    srgb = colours / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    off = np.abs(trimesh_8_bit_colours(options.glb) - linear * 255).max()
+    check("trimesh.load glb, linear", off <= 0.51, f"{off:.3f} of 255")
     sys.exit(1 if failed else 0)
 
 

@@ -2,7 +2,9 @@
 
 use crate::betas::linspace;
 use crate::prediction::Prediction;
-use crate::sampler::{BatchShape, Denoiser, NoiseSource, Sampler, check_start, run_is_over};
+use crate::sampler::{
+    BatchShape, Denoiser, NoNoise, NoiseSource, Sampler, check_start, run, run_is_over,
+};
 use crate::sigma_walk::shifted;
 use packshot_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -192,10 +194,28 @@ impl Sampler for Flow {
     }
 }
 
+/// Takes unit noise `x` to clean values in `steps` even Euler steps; `denoiser` predicts the clean
+/// values. `after` is called after each step and may stop the run by an error.
+///
+/// # Errors
+/// Those of the network and of `after`; [`packshot_core::ErrorKind::Usage`] for no steps.
+pub fn euler_flow(
+    x: &[f32],
+    shape: BatchShape,
+    steps: usize,
+    denoiser: &mut dyn Denoiser,
+    mut after: impl FnMut() -> Result<()>,
+) -> Result<Vec<f32>> {
+    let times = flow_times(steps, 1.0);
+    let mut flow = Flow::new(shape, &times, Prediction::Sample, FlowMethod::Euler)?;
+    flow.start(x, 0)?;
+    run(&mut flow, denoiser, &mut NoNoise, &mut |_| after())?;
+    Ok(flow.x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampler::{NoNoise, run};
 
     const DATA: f64 = 0.5;
 

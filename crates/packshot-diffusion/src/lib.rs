@@ -32,7 +32,7 @@ pub use ddim::{Ddim, DdimConfig};
 pub use ddpm::{Ddpm, DdpmConfig, Variance};
 pub use dpm_solver::{DpmAlgorithm, DpmConfig, DpmCorrection, DpmSolver};
 pub use euler::{Churn, Euler, EulerConfig};
-pub use flow::{FLOW_TIME_SCALE, Flow, FlowMethod, flow_times};
+pub use flow::{FLOW_TIME_SCALE, Flow, FlowMethod, euler_flow, flow_times};
 pub use flow_training::{
     Factors, LinearPosterior, LogitNormal, Preconditioned, Preconditioning, flow_mix,
     min_snr_weight, velocity_weight,

@@ -88,7 +88,11 @@ impl Builder {
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect();
-        let kind = if N == 2 { Type::Vec2 } else { Type::Vec3 };
+        let kind = match N {
+            2 => Type::Vec2,
+            3 => Type::Vec3,
+            _ => Type::Vec4,
+        };
         let layout = (kind, ComponentType::F32);
         self.add_accessor(&bytes, values.len(), layout, Use::Vertices)
     }
@@ -107,21 +111,6 @@ impl Builder {
         if let Some(accessor) = self.root.accessors.get_mut(index.value()) {
             accessor.min = Some(Value::from(low.to_vec()));
             accessor.max = Some(Value::from(high.to_vec()));
-        }
-        index
-    }
-
-    /// Adds linear RGBA as 16-bit fractions.
-    pub(super) fn add_colours(&mut self, colours: &[[u16; 4]]) -> Index<Accessor> {
-        let bytes: Vec<u8> = colours
-            .as_flattened()
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect();
-        let layout = (Type::Vec4, ComponentType::U16);
-        let index = self.add_accessor(&bytes, colours.len(), layout, Use::Vertices);
-        if let Some(accessor) = self.root.accessors.get_mut(index.value()) {
-            accessor.normalized = true;
         }
         index
     }

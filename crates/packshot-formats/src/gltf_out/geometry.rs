@@ -145,15 +145,16 @@ fn add_normals(builder: &mut Builder, normals: Vec<[f32; 3]>) -> Index<Accessor>
     builder.add_floats(&normals)
 }
 
+/// Linear RGBA. 8 bits would lose dark tones, and trimesh cuts 16-bit colours to their low byte
+/// instead of scaling them; all readers take floats.
 fn add_colours(builder: &mut Builder, colours: impl Iterator<Item = [u8; 4]>) -> Index<Accessor> {
-    let linear: [u16; 256] = std::array::from_fn(|level| {
-        (linear_from_srgb(level as f32 / 255.0) * 65_535.0).round_ties_even() as u16
-    });
+    let fraction = |level: u8| f32::from(level) / 255.0;
+    let linear: [f32; 256] = std::array::from_fn(|level| linear_from_srgb(fraction(level as u8)));
     let of = |level: u8| linear[usize::from(level)];
-    let colours: Vec<[u16; 4]> = colours
-        .map(|[r, g, b, a]| [of(r), of(g), of(b), u16::from(a) * 257])
+    let colours: Vec<[f32; 4]> = colours
+        .map(|[r, g, b, a]| [of(r), of(g), of(b), fraction(a)])
         .collect();
-    builder.add_colours(&colours)
+    builder.add_floats(&colours)
 }
 
 fn add_indices(builder: &mut Builder, triangles: &[[u32; 3]], vertices: usize) -> Index<Accessor> {

@@ -35,8 +35,8 @@ pub fn write_glb<'a>(path: &Path, asset: impl Into<AssetRef<'a>>) -> Result<()> 
     write_file(path, &bytes)
 }
 
-/// The bytes of a GLB: +Y up and front +Z, as glTF asks; colours as linear 16-bit `COLOR_0`
-/// (8 bits would lose dark tones); points as unlit POINTS. The same asset gives the same bytes.
+/// The bytes of a GLB: +Y up and front +Z, as glTF asks; colours as linear float `COLOR_0`;
+/// points as unlit POINTS. The same asset gives the same bytes.
 ///
 /// # Errors
 /// [`packshot_core::ErrorKind::BadInput`] for an empty asset or a position that is not finite,

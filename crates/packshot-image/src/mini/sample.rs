@@ -5,6 +5,7 @@ use candle_core::Device;
 use packshot_core::{
     Context, Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage, StageTimer, colour,
 };
+use packshot_diffusion::{BatchShape, Denoiser, FLOW_TIME_SCALE, Guidance, Guided, euler_flow};
 use packshot_encoders::words::{Prompt, PromptReader, Synonyms, Vocabulary};
 use packshot_encoders::{TextEncoder, TextFeatures, TokenBatch};
 use packshot_nn::params::Params;
@@ -78,7 +79,7 @@ impl MiniImage {
             &self.network,
             &self.encoder,
             std::slice::from_ref(prompt),
-            noise,
+            &noise,
             settings.steps,
             settings.guidance,
             Some(&mut stage),
@@ -109,46 +110,46 @@ fn guided_text(encoder: &TextEncoder, prompts: &[Prompt], guided: bool) -> Resul
         .map_err(candle_error)
 }
 
-/// Takes `x` (noise, one picture for each prompt) to pictures by Euler steps from t = 1 to 0.
-/// Guidance acts on the estimate of the clean picture.
+/// Takes `noise` (one picture for each prompt) to pictures by Euler steps from t = 1 to 0. Guidance
+/// acts on the estimate of the clean picture.
 pub(super) fn sample(
     network: &ImageNetwork,
     encoder: &TextEncoder,
     prompts: &[Prompt],
-    mut x: Vec<f32>,
+    noise: &[f32],
     steps: usize,
     guidance: f32,
     mut stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<f32>> {
     let guided = guidance != 1.0;
     let text = guided_text(encoder, prompts, guided)?;
-    let mut input = Vec::with_capacity(2 * x.len());
-    for step in 0..steps {
-        let t = 1.0 - step as f32 / steps as f32;
-        let next = 1.0 - (step + 1) as f32 / steps as f32;
-        input.clear();
-        input.extend_from_slice(&x);
-        if guided {
-            input.extend_from_slice(&x);
-        }
-        let times = vec![t; input.len() / (SIDE * SIDE * 3)];
-        let clean: Vec<f32> = network
-            .forward(&input, &times, &text)
+    let shape = BatchShape {
+        batch: prompts.len(),
+        sample_len: SIDE * SIDE * 3,
+    };
+    let mut conditional = |x: &[f32], time: f32, clean: &mut [f32]| {
+        let times = vec![time / FLOW_TIME_SCALE as f32; x.len() / shape.sample_len];
+        let estimate: Vec<f32> = network
+            .forward(x, &times, &text)
             .and_then(|o| o.flatten_all()?.to_vec1())
             .map_err(candle_error)?;
-        let (conditional, unconditional) = clean.split_at(x.len());
-        for i in 0..x.len() {
-            let mut estimate = conditional[i];
-            if let Some(base) = unconditional.get(i) {
-                estimate = base + guidance * (estimate - base);
-            }
-            // Guided estimates overshoot; pictures do not leave [−1, 1].
-            let estimate = estimate.clamp(-1.0, 1.0);
-            x[i] += (next - t) * (x[i] - estimate) / t;
-        }
-        if let Some(stage) = stage.as_deref_mut() {
-            stage.step()?;
-        }
-    }
-    Ok(x)
+        clean.copy_from_slice(&estimate);
+        Ok(())
+    };
+    let mut guiding;
+    let inner: &mut dyn Denoiser = if guided {
+        guiding = Guidance::new(&mut conditional, guidance, Guided::All, shape, 1);
+        &mut guiding
+    } else {
+        &mut conditional
+    };
+    let mut within_bounds = |x: &[f32], time: f32, clean: &mut [f32]| {
+        inner.denoise(x, time, clean)?;
+        // Guided estimates overshoot; pictures do not leave [−1, 1].
+        clean.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+        Ok(())
+    };
+    euler_flow(noise, shape, steps, &mut within_bounds, || {
+        stage.as_deref_mut().map_or(Ok(()), StageTimer::step)
+    })
 }

@@ -4,12 +4,19 @@ use super::network::{ImageNetwork, ImageNetworkConfig, SIDE};
 use super::sample::{image_of, sample};
 use candle_core::{Device, Tensor};
 use packshot_core::{Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage};
+use packshot_diffusion::{LogitNormal, velocity_weight};
 use packshot_encoders::words::{Prompt, PromptReader, Synonyms, Vocabulary};
 use packshot_encoders::{TextAugmentation, TextEncoder, TokenBatch};
 use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
 use std::collections::HashMap;
+
+/// Flow times for training: more noise than picture, where words decide.
+const TIMES: LogitNormal = LogitNormal {
+    mean: 0.5,
+    deviation: 1.0,
+};
 
 /// A picture and what it shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -156,13 +163,10 @@ impl<S: PictureSource> Task for ImageTask<S> {
         );
         let times: Vec<f32> = noise
             .iter_mut()
-            .map(|random| {
-                let logit = 0.5 + random.normal();
-                (1.0 / (1.0 + (-logit).exp())).clamp(1e-3, 1.0 - 1e-3)
-            })
+            .map(|random| TIMES.time(random.normal()).clamp(1e-3, 1.0 - 1e-3))
             .collect();
         let (estimate, clean) = self.estimate(model, &pictures, &times, &mut noise, &tokens)?;
-        let weights: Vec<f32> = times.iter().map(|t| 1.0 / t.max(0.1).powi(2)).collect();
+        let weights: Vec<f32> = times.iter().map(|&t| velocity_weight(t, 0.1)).collect();
         let loss = || -> candle_core::Result<Tensor> {
             let square = (estimate - clean)?.sqr()?.flatten_from(1)?.mean(1)?;
             (square * Tensor::from_vec(weights, batch, &self.device)?)?.mean_all()
@@ -217,7 +221,7 @@ impl<S: PictureSource> Task for ImageTask<S> {
                 &model.network,
                 &model.encoder,
                 chunk,
-                noise,
+                &noise,
                 steps,
                 guidance,
                 None,

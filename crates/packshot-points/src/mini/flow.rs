@@ -4,8 +4,10 @@ use super::examples::ScaledPoint;
 use super::inputs::{CHANNELS, Picture, map_cells, point_features};
 use super::network::{PictureFeatures, PointBatch, PointNetwork};
 use super::pairing::{PAIRING_SWEEPS, kd_order, pair_by_swaps};
-use super::precondition::{Channel, Coefficients};
 use packshot_core::{Error, NoiseStream, Result, StageTimer};
+use packshot_diffusion::{
+    BatchShape, FLOW_TIME_SCALE, Factors, LinearPosterior, LogitNormal, euler_flow,
+};
 use packshot_nn::weights::candle_error;
 
 /// One noisy example: what the network reads and what it should say.
@@ -15,10 +17,15 @@ pub(super) struct NoisyExample {
     pub(super) target: Vec<f32>,
 }
 
-/// A flow time for training: logistic-normal, densest a little above one half.
+/// Flow times for training: densest a little above one half.
+const TIMES: LogitNormal = LogitNormal {
+    mean: 0.2,
+    deviation: 1.2,
+};
+
+/// A flow time for training.
 pub(super) fn training_time(random: &mut NoiseStream) -> f32 {
-    let logit = 0.2 + 1.2 * random.normal();
-    (1.0 / (1.0 + (-logit).exp())).clamp(1e-3, 1.0 - 1e-3)
+    TIMES.time(random.normal()).clamp(1e-3, 1.0 - 1e-3)
 }
 
 /// Pairs `points` with noise, groups them into tokens and mixes both at time `t`.
@@ -26,7 +33,7 @@ pub(super) fn noisy_example(
     points: &[ScaledPoint],
     picture: &Picture,
     t: f32,
-    channels: &[Channel; CHANNELS],
+    channels: &[LinearPosterior; CHANNELS],
     points_per_token: usize,
     random: &mut NoiseStream,
 ) -> NoisyExample {
@@ -42,7 +49,7 @@ pub(super) fn noisy_example(
         ..PointBatch::default()
     };
     let mut target = Vec::with_capacity(n * CHANNELS);
-    let coefficients = channels.map(|channel| channel.at(t));
+    let coefficients = channels.map(|channel| channel.factors(f64::from(t)));
     for &i in &order {
         let (x, z) = (points[i as usize], noise[i as usize]);
         let z = [
@@ -65,7 +72,7 @@ pub(super) fn noisy_example(
 
 fn read_point(
     x_t: &ScaledPoint,
-    coefficients: &[Coefficients; CHANNELS],
+    coefficients: &[Factors; CHANNELS],
     picture: &Picture,
     batch: &mut PointBatch,
 ) {
@@ -92,54 +99,74 @@ pub(super) fn join(examples: Vec<NoisyExample>) -> (PointBatch, Vec<f32>) {
     (batch, target)
 }
 
-/// Takes `noise` `[N, 6]` to points by Euler steps from t = 1 to 0; the network gives the clean
-/// points at every step. `N` must be a multiple of the points per token.
+/// Takes noise `[N, 6]` to points by Euler steps from t = 1 to 0. `N` must be a multiple of the
+/// points per token.
 ///
 /// The paths are nearly straight, because training pairs noise with points: 5 to 10 steps are enough.
 pub(super) fn sample(
     network: &PointNetwork,
     features: &PictureFeatures,
     picture: &Picture,
-    mut x: Vec<ScaledPoint>,
+    noise: &[ScaledPoint],
     steps: usize,
-    stage: Option<&mut StageTimer<'_>>,
+    mut stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<ScaledPoint>> {
     let config = network.config();
-    if steps == 0 || x.is_empty() || !x.len().is_multiple_of(config.points_per_token) {
+    if noise.is_empty() || !noise.len().is_multiple_of(config.points_per_token) {
         return Err(Error::internal(
-            "the sampler was given no steps or a broken number of points",
+            "the sampler was given a broken number of points",
         ));
     }
-    let positions: Vec<[f32; 3]> = x.iter().map(|p| [p[0], p[1], p[2]]).collect();
+    let positions: Vec<[f32; 3]> = noise.iter().map(|p| [p[0], p[1], p[2]]).collect();
     let order = kd_order(&positions, config.points_per_token);
-    x = order.iter().map(|&i| x[i as usize]).collect();
-    let mut batch = PointBatch::default();
-    let mut stage = stage;
-    for step in 0..steps {
-        let t = 1.0 - step as f32 / steps as f32;
-        let next = 1.0 - (step + 1) as f32 / steps as f32;
-        batch.features.clear();
-        batch.cells.iter_mut().for_each(Vec::clear);
-        batch.t.clear();
-        batch.t.push(t);
-        let k = config.channels.map(|channel| channel.at(t));
-        for point in &x {
-            read_point(point, &k, picture, &mut batch);
+    let start: Vec<ScaledPoint> = order.iter().map(|&i| noise[i as usize]).collect();
+    let mut read = |x: &[ScaledPoint], k: &[Factors; CHANNELS], batch: &mut PointBatch| {
+        for point in x {
+            read_point(point, k, picture, batch);
         }
+    };
+    walk(network, features, &start, steps, &mut read, || {
+        stage.as_deref_mut().map_or(Ok(()), StageTimer::step)
+    })
+}
+
+/// Appends what the network reads of the noisy values to a batch.
+type ReadNoisy<'a> = &'a mut dyn FnMut(&[[f32; CHANNELS]], &[Factors; CHANNELS], &mut PointBatch);
+
+/// Euler steps of a preconditioned network from unit noise to clean values.
+pub(super) fn walk(
+    network: &PointNetwork,
+    features: &PictureFeatures,
+    noise: &[[f32; CHANNELS]],
+    steps: usize,
+    read: ReadNoisy<'_>,
+    after: impl FnMut() -> Result<()>,
+) -> Result<Vec<[f32; CHANNELS]>> {
+    let channels = network.config().channels;
+    let mut batch = PointBatch::default();
+    let mut estimate = |x: &[f32], time: f32, clean: &mut [f32]| {
+        let t = time / FLOW_TIME_SCALE as f32;
+        let k = channels.map(|channel| channel.factors(f64::from(t)));
+        let (x, _) = x.as_chunks::<CHANNELS>();
+        batch.clear();
+        batch.t.push(t);
+        read(x, &k, &mut batch);
         let output: Vec<f32> = network
             .forward(&batch, features)
             .and_then(|o| o.flatten_all()?.to_vec1())
             .map_err(candle_error)?;
-        for (point, f) in x.iter_mut().zip(output.chunks_exact(CHANNELS)) {
-            for c in 0..CHANNELS {
-                let clean = k[c].skip * point[c] + k[c].out * f[c];
-                // v = (x_t − x̂)/t; the last step lands on x̂ itself.
-                point[c] += (next - t) * (point[c] - clean) / t;
-            }
+        let (output, _) = output.as_chunks::<CHANNELS>();
+        let (clean, _) = clean.as_chunks_mut::<CHANNELS>();
+        for ((clean, x), f) in clean.iter_mut().zip(x).zip(output) {
+            *clean = std::array::from_fn(|c| k[c].skip * x[c] + k[c].out * f[c]);
         }
-        if let Some(stage) = stage.as_deref_mut() {
-            stage.step()?;
-        }
-    }
-    Ok(x)
+        Ok(())
+    };
+    let shape = BatchShape {
+        batch: 1,
+        sample_len: noise.len() * CHANNELS,
+    };
+    let noise = noise.as_flattened();
+    let values = euler_flow(noise, shape, steps, &mut estimate, after)?;
+    Ok(values.as_chunks::<CHANNELS>().0.to_vec())
 }

@@ -1,7 +1,7 @@
 //! What the small networks read at each point: the noisy point itself, the present guess of where
 //! it belongs, and the picture at that place.
 
-use super::precondition::Coefficients;
+use packshot_diffusion::Factors;
 
 /// Side of the conditioning picture in pixels.
 pub const PICTURE: usize = 64;
@@ -59,7 +59,7 @@ pub(super) fn map_cells(guess: [f32; 3]) -> [u32; 2] {
 /// the frame times [`POSITION_SCALE`].
 pub(super) fn point_features(
     x_t: &[f32; CHANNELS],
-    coefficients: &[Coefficients; CHANNELS],
+    coefficients: &[Factors; CHANNELS],
     guess: [f32; 3],
     picture: &Picture,
     out: &mut Vec<f32>,
@@ -102,7 +102,7 @@ mod tests {
         // A black pixel near the upper right corner.
         rgb[(10 * PICTURE + 50) * 3..][..3].fill(0);
         let picture = Picture::from_srgb(&rgb);
-        let coefficients = [Coefficients {
+        let coefficients = [Factors {
             skip: 1.0,
             out: 1.0,
             input: 1.0,

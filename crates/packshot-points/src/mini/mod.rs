@@ -10,7 +10,6 @@ mod flow;
 mod inputs;
 mod network;
 mod pairing;
-mod precondition;
 mod sheet;
 mod stages;
 #[cfg(test)]
@@ -24,8 +23,8 @@ pub use cloud::FramedCloud;
 pub use examples::{Example, ExampleSource};
 pub use inputs::{PICTURE, Picture};
 pub use network::{PointNetwork, PointNetworkConfig};
+pub use packshot_diffusion::LinearPosterior;
 pub use pairing::{kd_order, pair_by_swaps};
-pub use precondition::{Channel, Coefficients};
 pub use stages::{MiniPoints, MiniUpsampler, PointsSettings, UpsamplerSettings};
 pub use train::{PointsTask, PointsTraining};
 pub use train_upsampler::{UpsamplerTask, UpsamplerTraining};

@@ -2,8 +2,8 @@
 //! and picture tokens, picture features looked up at each point.
 
 use super::inputs::{CHANNELS, MAP_SIDES, PICTURE, POINT_FEATURES};
-use super::precondition::Channel;
 use candle_core::{Result, Tensor};
+use packshot_diffusion::LinearPosterior;
 use packshot_nn::layers::{AdaLnStack, Conv3x3, Linear, NORM_EPS};
 use packshot_nn::ops;
 use packshot_nn::params::{Init, Params};
@@ -26,17 +26,17 @@ pub struct PointNetworkConfig {
     /// Channels of the three picture maps.
     pub map_channels: [usize; 3],
     /// Preconditioning of x, y, z, R, G, B.
-    pub channels: [Channel; CHANNELS],
+    pub channels: [LinearPosterior; CHANNELS],
 }
 
 impl PointNetworkConfig {
     /// The embedded model's first stage.
     pub fn points() -> Self {
-        let position = |deviation| Channel {
+        let position = |deviation| LinearPosterior {
             deviation,
             correlation: 0.83,
         };
-        let colour = Channel {
+        let colour = LinearPosterior {
             deviation: 0.55,
             correlation: 0.0,
         };
@@ -92,6 +92,16 @@ pub struct PointBatch {
     pub cells: [Vec<u32>; 2],
     /// Flow time of each batch entry.
     pub t: Vec<f32>,
+}
+
+impl PointBatch {
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.features.clear();
+        self.extra.clear();
+        self.cells.iter_mut().for_each(Vec::clear);
+        self.t.clear();
+    }
 }
 
 /// See the module.

@@ -2,7 +2,7 @@
 
 use super::cloud::FramedCloud;
 use super::examples::ScaledPoint;
-use super::flow::sample;
+use super::flow::{sample, walk};
 use super::inputs::{CHANNELS, PICTURE, POSITION_SCALE, Picture};
 use super::network::{PointBatch, PointNetwork, PointNetworkConfig};
 use super::upsampler::{CHILDREN, PARENTS, child, grouped, read_token};
@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 use packshot_core::{
     Context, Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage, StageTimer,
 };
+use packshot_diffusion::Factors;
 use packshot_geometry::nearest::KdTree;
 use packshot_geometry::sampling::farthest_point_sample;
 use packshot_nn::params::Params;
@@ -105,7 +106,7 @@ impl MiniPoints {
             step: 0,
         };
         let mut random = NoiseStream::new(settings.seed, key);
-        let noise = (0..settings.points * OVERSAMPLING)
+        let noise: Vec<ScaledPoint> = (0..settings.points * OVERSAMPLING)
             .map(|_| std::array::from_fn(|_| random.normal()))
             .collect();
         let mut stage = context.stage("points", Some(settings.steps as u64));
@@ -115,7 +116,7 @@ impl MiniPoints {
             &self.network,
             &features,
             &picture,
-            noise,
+            &noise,
             settings.steps,
             Some(&mut stage),
         )?;
@@ -232,48 +233,28 @@ pub(super) fn sample_children(
     random: &mut NoiseStream,
     mut stage: Option<&mut StageTimer<'_>>,
 ) -> Result<Vec<ScaledPoint>> {
-    if steps == 0 || parents.is_empty() || !parents.len().is_multiple_of(PARENTS) {
+    if parents.is_empty() || !parents.len().is_multiple_of(PARENTS) {
         return Err(Error::internal(
-            "the upsampler was given no steps or a broken number of points",
+            "the upsampler was given a broken number of points",
         ));
     }
     let features = features(network, device, picture)?;
     let order = grouped(parents);
     let parents: Vec<ScaledPoint> = order.iter().map(|&i| parents[i as usize]).collect();
-    let mut x: Vec<[f32; CHANNELS]> = (0..parents.len() * CHILDREN)
+    let noise: Vec<[f32; CHANNELS]> = (0..parents.len() * CHILDREN)
         .map(|_| std::array::from_fn(|_| random.normal()))
         .collect();
-    let mut batch = PointBatch::default();
-    for step in 0..steps {
-        let t = 1.0 - step as f32 / steps as f32;
-        let next = 1.0 - (step + 1) as f32 / steps as f32;
-        let k = network.config().channels.map(|channel| channel.at(t));
-        batch.features.clear();
-        batch.extra.clear();
-        batch.cells.iter_mut().for_each(Vec::clear);
-        batch.t.clear();
-        batch.t.push(t);
-        for (own, offsets) in parents
-            .chunks_exact(PARENTS)
-            .zip(x.chunks_exact(PARENTS * CHILDREN))
-        {
-            read_token(own, offsets, &k, picture, &mut batch);
+    let mut read = |x: &[[f32; CHANNELS]], k: &[Factors; CHANNELS], batch: &mut PointBatch| {
+        let offsets = x.chunks_exact(PARENTS * CHILDREN);
+        for (own, offsets) in parents.chunks_exact(PARENTS).zip(offsets) {
+            read_token(own, offsets, k, picture, batch);
         }
-        let output: Vec<f32> = network
-            .forward(&batch, &features)
-            .and_then(|o| o.flatten_all()?.to_vec1())
-            .map_err(candle_error)?;
-        for (offset, f) in x.iter_mut().zip(output.chunks_exact(CHANNELS)) {
-            for c in 0..CHANNELS {
-                let clean = k[c].skip * offset[c] + k[c].out * f[c];
-                offset[c] += (next - t) * (offset[c] - clean) / t;
-            }
-        }
-        if let Some(stage) = stage.as_deref_mut() {
-            stage.step()?;
-        }
-    }
-    Ok(x.iter()
+    };
+    let offsets = walk(network, &features, &noise, steps, &mut read, || {
+        stage.as_deref_mut().map_or(Ok(()), StageTimer::step)
+    })?;
+    Ok(offsets
+        .iter()
         .enumerate()
         .map(|(i, offset)| child(&parents[i / CHILDREN], offset))
         .collect())

@@ -113,14 +113,14 @@ impl<S: ExampleSource> PointsTask<S> {
             .and_then(|t| network.picture(&t))
             .map_err(candle_error)?;
         let mut random = self.random(Stage::Eval, index as u32, 1);
-        let noise = (0..self.config.points)
+        let noise: Vec<[f32; CHANNELS]> = (0..self.config.points)
             .map(|_| std::array::from_fn(|_| random.normal()))
             .collect();
         sample(
             network,
             &features,
             &picture,
-            noise,
+            &noise,
             self.config.eval_steps,
             None,
         )

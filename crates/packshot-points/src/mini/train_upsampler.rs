@@ -125,7 +125,7 @@ impl<S: ExampleSource> UpsamplerTask<S> {
             ..PointBatch::default()
         };
         let mut target = Vec::with_capacity(parents.len() * CHILDREN * CHANNELS);
-        let k = config.channels.map(|channel| channel.at(t));
+        let k = config.channels.map(|channel| channel.factors(f64::from(t)));
         for token in order.chunks_exact(PARENTS) {
             let own: Vec<ScaledPoint> = token.iter().map(|&i| parents[i as usize]).collect();
             let mut noisy = Vec::with_capacity(PARENTS * CHILDREN);

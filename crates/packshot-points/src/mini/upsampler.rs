@@ -4,7 +4,7 @@ use super::examples::ScaledPoint;
 use super::inputs::{CHANNELS, POINT_FEATURES, Picture, map_cells, point_features};
 use super::network::{PointBatch, PointNetworkConfig};
 use super::pairing::kd_order;
-use super::precondition::{Channel, Coefficients};
+use packshot_diffusion::{Factors, LinearPosterior};
 use packshot_geometry::nearest::KdTree;
 
 /// New points of each low-resolution point.
@@ -19,11 +19,11 @@ pub(super) const TOKEN_FEATURES: usize = 3 + 18 + PARENTS * CHANNELS;
 impl PointNetworkConfig {
     /// The embedded model's upsampler.
     pub fn upsampler() -> Self {
-        let offset = Channel {
+        let offset = LinearPosterior {
             deviation: 0.5,
             correlation: 0.35,
         };
-        let colour = Channel {
+        let colour = LinearPosterior {
             deviation: 0.12,
             correlation: 0.0,
         };
@@ -74,7 +74,7 @@ pub(super) fn offset(parent: &ScaledPoint, point: &ScaledPoint) -> [f32; CHANNEL
 pub(super) fn read_token(
     parents: &[ScaledPoint],
     offsets: &[[f32; CHANNELS]],
-    coefficients: &[Coefficients; CHANNELS],
+    coefficients: &[Factors; CHANNELS],
     picture: &Picture,
     batch: &mut PointBatch,
 ) {

@@ -121,12 +121,14 @@ fn a_glb_is_y_up_with_its_front_at_z() {
         json.contains(r#""min":[1.0,3.0,2.0],"max":[1.0,3.0,2.0]"#),
         "{json}"
     );
-    // sRGB 188 is half the light (0.5029), in 16 bits.
-    let linear = 32_957u16.to_le_bytes();
-    assert!(
-        glb.windows(6)
-            .any(|w| w == [linear[0], linear[1], 0, 0, 255, 255])
-    );
+    // sRGB 188 is half the light, as a float; no colour goes through 8 or 16 bits of light.
+    let light = ((188.0f64 / 255.0 + 0.055) / 1.055).powf(2.4) as f32;
+    let near = |a: f32, b: f32| (a - b).abs() < 1e-6;
+    assert!(glb.windows(16).any(|bytes| {
+        let (values, _) = bytes.as_chunks::<4>();
+        let [r, g, b, a] = [0, 1, 2, 3].map(|i| f32::from_le_bytes(values[i]));
+        near(r, light) && near(g, 0.0) && near(b, 1.0) && near(a, 1.0)
+    }));
 }
 
 #[test]

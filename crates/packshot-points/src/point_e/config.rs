@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a network is told beside the noisy points and the time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Condition {
     /// Nothing.
     None,
@@ -15,6 +15,7 @@ pub enum Condition {
         /// Length of the vector.
         feature_dim: usize,
         /// Whether it is a token of its own (every published model) or added to every point.
+        #[serde(default = "yes")]
         as_token: bool,
     },
     /// A grid of features, `[B, feature_dim, tokens]`: CLIP's patches of an image.
@@ -33,6 +34,7 @@ pub enum Condition {
         /// Points of the coarse cloud.
         points: usize,
         /// From user space to the network's, for the coarse cloud.
+        #[serde(default = "ChannelScaling::published")]
         scaling: ChannelScaling,
     },
 }
@@ -50,10 +52,13 @@ pub struct TransformerConfig {
     /// Points that the network is made for; others work, as points carry no position.
     pub n_ctx: usize,
     /// Channels of a point.
+    #[serde(default = "published_inputs")]
     pub input_channels: usize,
     /// Channels of the output: twice the input's where the variance is predicted too.
+    #[serde(default = "published_outputs")]
     pub output_channels: usize,
     /// Whether time is a token of its own (every published model) or added to every point.
+    #[serde(default = "yes")]
     pub time_token_cond: bool,
     /// What else the network is told.
     pub condition: Condition,
@@ -65,6 +70,23 @@ pub struct TransformerConfig {
 fn published_init_scale() -> f64 {
     0.25
 }
+
+fn published_inputs() -> usize {
+    6
+}
+
+fn published_outputs() -> usize {
+    12
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Widest network that a configuration may ask for, 16 times the widest published one.
+const MAX_WIDTH: usize = 1 << 15;
+/// Most layers.
+const MAX_LAYERS: usize = 1024;
 
 impl TransformerConfig {
     /// The smallest published size (40 million parameters) with `condition`.
@@ -82,6 +104,38 @@ impl TransformerConfig {
         }
     }
 
+    /// Reads a configuration that is written as JSON or TOML, with the names of the fields here.
+    /// What every published network has in common (channels, time as a token) may be left out:
+    ///
+    /// ```toml
+    /// width = 512
+    /// layers = 12
+    /// heads = 8
+    /// n_ctx = 1024
+    /// condition = { kind = "vector", feature_dim = 768 }
+    /// ```
+    ///
+    /// # Errors
+    /// [`packshot_core::ErrorKind::BadInput`] with the line for text that cannot be read, at the
+    /// field for sizes that do not go together.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let config: Self = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|e| Error::bad_input(e.to_string()))?
+        } else {
+            toml::from_str(text).map_err(|e| {
+                let start = e.span().map_or(0, |span| span.start.min(text.len()));
+                let line = text.as_bytes()[..start]
+                    .iter()
+                    .filter(|&&b| b == b'\n')
+                    .count()
+                    + 1;
+                Error::bad_input(e.message()).at(format!("line {line}"))
+            })?
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
     /// Checks that the sizes go together.
     ///
     /// # Errors
@@ -90,6 +144,12 @@ impl TransformerConfig {
         let wrong = |field: &str, why: &str| Err(Error::bad_input(why).at(field));
         if self.width == 0 || !self.width.is_multiple_of(2) {
             return wrong("width", "it must be even and above 0");
+        }
+        if self.width > MAX_WIDTH {
+            return wrong("width", "it is larger than any network's");
+        }
+        if self.layers > MAX_LAYERS {
+            return wrong("layers", "they are more than any network's");
         }
         if self.heads == 0 || !self.width.is_multiple_of(self.heads) {
             return wrong("heads", "they must divide the width");
@@ -169,6 +229,34 @@ mod tests {
         };
         let upsampler = TransformerConfig::base_40m(upsampler);
         assert_eq!(upsampler.sequence_length(3072), 4353);
+    }
+
+    #[test]
+    fn configurations_are_read_from_json_and_toml() {
+        let toml = "width = 512\nlayers = 12\nheads = 8\nn_ctx = 1024\n\
+                    condition = { kind = \"vector\", feature_dim = 768 }\n";
+        let config = TransformerConfig::from_text(toml).unwrap();
+        assert_eq!(
+            Some(&config),
+            TransformerConfig::published("base40M-textvec").as_ref()
+        );
+        let upsample = TransformerConfig::published("upsample").unwrap();
+        let json = serde_json::to_string(&upsample).unwrap();
+        assert_eq!(TransformerConfig::from_text(&json).unwrap(), upsample);
+        let short = "[condition]\nkind = \"grid_and_cloud\"\nfeature_dim = 1024\ntokens = 256\n\
+                     points = 1024\n";
+        let short = format!("width = 512\nlayers = 12\nheads = 8\nn_ctx = 3072\n{short}");
+        assert_eq!(TransformerConfig::from_text(&short).unwrap(), upsample);
+        for (bad, place) in [
+            (toml.replace("heads = 8", "heads = 7"), "heads"),
+            (toml.replace("width = 512", "width = 999999998"), "width"),
+            (toml.replace("layers", "layerz"), "line 2"),
+            (toml.replace("feature_dim", "features"), "line 5"),
+            ("{\"width\": 3".to_owned(), "line 1"),
+        ] {
+            let error = TransformerConfig::from_text(&bad).unwrap_err();
+            assert!(error.to_string().contains(place), "{error}");
+        }
     }
 
     #[test]

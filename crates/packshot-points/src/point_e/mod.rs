@@ -9,7 +9,9 @@ mod blocks;
 mod config;
 mod denoiser;
 mod diffusion;
+mod published;
 mod sampler;
+mod tensors;
 mod transformer;
 
 pub mod parity;
@@ -17,6 +19,7 @@ pub mod parity;
 pub use config::{Condition, TransformerConfig};
 pub use denoiser::TransformerDenoiser;
 pub use diffusion::{ChannelScaling, PointDiffusion};
+pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,
 };

@@ -21,6 +21,8 @@ pub(crate) mod pack;
 pub(crate) mod reduce;
 pub(crate) mod scratch;
 pub(crate) mod simd;
+pub(crate) mod team;
+pub(crate) mod transformer;
 
 pub(crate) mod parallel;
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! Layers that the small networks share.
 
-use crate::ops::{self, QkvLayout};
+mod inference;
+
+use crate::ops::{self, KeptWeights, QkvLayout};
 use crate::params::{Init, Params};
 use candle_core::{Device, Result, Tensor};
+
+pub use inference::{PlainBlock, plain_blocks};
 
 /// y = x·Wᵀ + b.
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    kept: KeptWeights,
 }
 
 impl Linear {
@@ -26,12 +31,13 @@ impl Linear {
         Ok(Self {
             weight: params.get("weight", &[outputs, inputs], init)?,
             bias: params.get("bias", &[outputs], Init::Zeros)?,
+            kept: KeptWeights::default(),
         })
     }
 
     /// `[.., inputs]` → `[.., outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::linear(x, &self.weight, Some(&self.bias))
+        ops::linear_keeping(x, &self.weight, &self.bias, &self.kept)
     }
 }
 
@@ -40,6 +46,7 @@ pub struct Conv3x3 {
     weight: Tensor,
     bias: Tensor,
     stride: usize,
+    kept: KeptWeights,
 }
 
 impl Conv3x3 {
@@ -60,12 +67,13 @@ impl Conv3x3 {
             weight: params.get("weight", &[outputs, 9 * inputs], init)?,
             bias: params.get("bias", &[outputs], Init::Zeros)?,
             stride,
+            kept: KeptWeights::default(),
         })
     }
 
     /// `[B, H, W, inputs]` → `[B, H/stride, W/stride, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::conv3x3(x, &self.weight, Some(&self.bias), self.stride)
+        ops::conv3x3_keeping(x, &self.weight, &self.bias, self.stride, &self.kept)
     }
 }
 
@@ -165,6 +173,9 @@ impl AdaLnStack {
         let batch = embedding.dim(0)?;
         let m = self.modulation.forward(&ops::silu(embedding)?)?;
         let m = m.reshape((batch, 6, self.width))?;
+        if let Some(y) = inference::modulated_blocks(x, &m, &self.blocks)? {
+            return Ok(y);
+        }
         let mut x = x.clone();
         for block in &self.blocks {
             x = block.forward(&x, &m)?;

@@ -16,5 +16,6 @@ pub mod train_loop;
 pub mod training;
 pub mod weights;
 
+pub use kernels::team::{with_team, with_team_for};
 pub use memory::keep_freed_memory;
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};

@@ -9,6 +9,8 @@
 pub mod composed;
 mod fused;
 
+pub(crate) use fused::{Floats, KeptWeights, takes as on_kernels};
+
 use candle_core::{Result, Tensor};
 
 use crate::flop;
@@ -34,6 +36,34 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
         return fused::linear(x, weight, bias);
     }
     composed::linear(x, weight, bias)
+}
+
+/// [`linear`] for a layer that keeps its packed weights where they are small and constant.
+pub(crate) fn linear_keeping(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    kept: &KeptWeights,
+) -> Result<Tensor> {
+    if fused::takes(x) && !x.track_op() {
+        let (n, k) = weight.dims2()?;
+        if let Some(packed) = kept.get(weight, bias)? {
+            flop::add_matmul(1, x.elem_count() / k.max(1), n, k);
+            return fused::packed_linear(x, packed, bias);
+        }
+    }
+    linear(x, weight, Some(bias))
+}
+
+/// `x + y` of equal shapes.
+///
+/// # Errors
+/// Shapes that differ.
+pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    if fused::takes(x) && fused::takes(y) && x.shape() == y.shape() {
+        return fused::add(x, y);
+    }
+    x + y
 }
 
 /// GELU in its tanh form: `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
@@ -203,6 +233,28 @@ pub fn conv3x3(
         return fused::conv3x3(x, weight, bias, stride);
     }
     composed::conv3x3(x, weight, bias, stride)
+}
+
+/// [`conv3x3`] for a layer that keeps its packed weights where they are small and constant.
+pub(crate) fn conv3x3_keeping(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    stride: usize,
+    kept: &KeptWeights,
+) -> Result<Tensor> {
+    if fused::takes(x) && !x.track_op() {
+        let (b, h, w, c_in) = x.dims4()?;
+        let (c_out, k) = weight.dims2()?;
+        if k == 9 * c_in
+            && stride > 0
+            && let Some(packed) = kept.get(weight, bias)?
+        {
+            flop::add_matmul(b, h.div_ceil(stride) * w.div_ceil(stride), c_out, k);
+            return fused::packed_conv3x3(x, packed, bias, stride);
+        }
+    }
+    conv3x3(x, weight, Some(bias), stride)
 }
 
 fn check_heads(channels: usize, parts: usize, heads: usize) -> Result<()> {

@@ -7,6 +7,7 @@ use packshot_encoders::{TextEncoderConfig, TextFeatures};
 use packshot_nn::layers::{AdaLnStack, Conv3x3, Linear};
 use packshot_nn::ops;
 use packshot_nn::params::{Init, Params};
+use packshot_nn::with_team_for;
 
 /// Side of the pictures in pixels.
 pub const SIDE: usize = 64;
@@ -101,8 +102,8 @@ impl ResBlock {
         )?;
         let y = self.conv2.forward(&y.reshape((b, h, w, self.outputs))?)?;
         match &self.skip {
-            Some(skip) => skip.forward(x)? + y,
-            None => x + y,
+            Some(skip) => ops::add(&skip.forward(x)?, &y),
+            None => ops::add(x, &y),
         }
     }
 }
@@ -168,6 +169,10 @@ impl ImageNetwork {
     /// Estimates the clean picture: `noisy` holds B pictures `[64, 64, 3]` with values about
     /// [−1, 1], `t` their flow times. Returns `[B, 64, 64, 3]`.
     pub fn forward(&self, noisy: &[f32], t: &[f32], text: &TextFeatures) -> Result<Tensor> {
+        with_team_for(&self.position, || self.evaluate(noisy, t, text))
+    }
+
+    fn evaluate(&self, noisy: &[f32], t: &[f32], text: &TextFeatures) -> Result<Tensor> {
         let device = self.position.device();
         let b = t.len();
         let (c, w) = (self.config.outer, self.config.inner);

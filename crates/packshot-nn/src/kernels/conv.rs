@@ -3,7 +3,7 @@
 //! The matrix of all 3×3 neighbourhoods is never built: its parts are gathered from the picture
 //! while they are packed.
 
-use super::gemm::{Arithmetic, Init, gemm, product};
+use super::gemm::{Arithmetic, Init, PackedWeights, gemm, product};
 use super::pack::{Lines, MAX_LINES, Range, Strided, interleave, transpose};
 use super::parallel::{self, Shared};
 use super::reduce::add_rows;
@@ -202,6 +202,23 @@ pub(crate) fn conv3x3(
         out,
         bias.map_or(Init::Zero, Init::Bias),
     );
+}
+
+/// [`conv3x3`] with packed weights.
+///
+/// # Panics
+/// When slices or weights differ from the shape.
+pub(crate) fn conv3x3_packed(
+    shape: &Shape,
+    x: &[f32],
+    weight: &PackedWeights,
+    bias: &[f32],
+    out: &mut [f32],
+) {
+    assert_eq!(x.len(), shape.input_len());
+    assert_eq!(weight.dims(), (shape.outputs, 9 * shape.inputs));
+    let a = Neighbourhoods { x, shape: *shape };
+    weight.multiply(shape.places(), &a, out, Init::Bias(bias));
 }
 
 /// The gradient of the weights.

@@ -72,6 +72,42 @@ pub(crate) fn apply_backward(
     });
 }
 
+/// `out = x + y`.
+///
+/// # Panics
+/// When the slices differ in length.
+pub(crate) fn add(level: CpuLevel, x: &[f32], y: &[f32], out: &mut [f32]) {
+    assert!(x.len() == y.len() && x.len() == out.len());
+    let len = x.len();
+    let out = Shared::new(out);
+    // As many operations as moving three numbers is worth.
+    parallel::for_each(len.div_ceil(CHUNK), 8 * len, |chunk| {
+        let first = chunk * CHUNK;
+        let range = first..(first + CHUNK).min(len);
+        // SAFETY: every chunk writes its own part; the level is the machine's.
+        unsafe {
+            let out = out.part(first, range.len());
+            add_parts(level, &x[range.clone()], &y[range], out);
+        }
+    });
+}
+
+multiversion! {
+    fn add_parts(x: &[f32], y: &[f32], out: &mut [f32]) = add_parts_v;
+}
+
+#[inline(always)]
+unsafe fn add_parts_v<V: Simd>(x: &[f32], y: &[f32], out: &mut [f32]) {
+    // SAFETY: the caller has the instruction set and slices of one length.
+    unsafe {
+        for i in (0..x.len()).step_by(V::LANES) {
+            let n = x.len() - i;
+            let sum = V::load_up_to(x.as_ptr().add(i), n).add(V::load_up_to(y.as_ptr().add(i), n));
+            sum.store_up_to(out.as_mut_ptr().add(i), n);
+        }
+    }
+}
+
 multiversion! {
     fn run(f: Activation, x: &[f32], grad: Option<&[f32]>, out: &mut [f32]) = run_v;
 }
@@ -84,6 +120,34 @@ unsafe fn run_v<V: Simd>(f: Activation, x: &[f32], grad: Option<&[f32]>, out: &m
             Activation::GeluTanh => each::<V, GeluTanh>(x, grad, out),
             Activation::GeluErf => each::<V, GeluErf>(x, grad, out),
             Activation::Silu => each::<V, Silu>(x, grad, out),
+        }
+    }
+}
+
+multiversion! {
+    /// `x = f(x)`, on the calling thread alone.
+    pub(crate) fn apply_in_place(f: Activation, x: &mut [f32]) = apply_in_place_v;
+}
+
+#[inline(always)]
+unsafe fn apply_in_place_v<V: Simd>(f: Activation, x: &mut [f32]) {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        match f {
+            Activation::GeluTanh => each_in_place::<V, GeluTanh>(x),
+            Activation::GeluErf => each_in_place::<V, GeluErf>(x),
+            Activation::Silu => each_in_place::<V, Silu>(x),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn each_in_place<V: Simd, F: Function>(x: &mut [f32]) {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        for i in (0..x.len()).step_by(V::LANES) {
+            let (at, n) = (x.as_mut_ptr().add(i), x.len() - i);
+            F::value(V::load_up_to(at, n)).store_up_to(at, n);
         }
     }
 }

@@ -25,7 +25,7 @@ const ROW_TILES: usize = 8;
 const PACKED_B: usize = 1 << 21;
 
 /// What computes products.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arithmetic {
     pub(crate) level: CpuLevel,
     /// Whether inputs are rounded to bf16, where the machine can.
@@ -39,6 +39,11 @@ impl Arithmetic {
             level: packshot_core::cpu_level(),
             bf16: matmul_precision() == MatmulPrecision::Bf16,
         }
+    }
+
+    /// Rows of a register tile.
+    pub(crate) fn tile_rows(self) -> usize {
+        TileShape::of(self.level).rows
     }
 
     /// Numbers in a 32-bit word.
@@ -81,6 +86,15 @@ pub(crate) enum Init<'a> {
     Bias(&'a [f32]),
 }
 
+impl Init<'_> {
+    fn start(self) -> Start {
+        match self {
+            Init::Zero => Start::Zero,
+            Init::Bias(bias) => Start::Row(bias.as_ptr()),
+        }
+    }
+}
+
 /// `C = init + A·B` for row-major C of `m` × `n` with `k` products each; `a` gives the rows of A,
 /// `b` the columns of B.
 ///
@@ -115,49 +129,63 @@ pub(crate) fn gemm<A: Lines, B: Lines>(
         return;
     }
     let shape = TileShape::of(how.level);
-    let panels = n.div_ceil(shape.columns);
-    let width = panels * shape.columns;
+    let width = n.next_multiple_of(shape.columns);
     let round = (PACKED_B / (width * WORD_BLOCK)).max(1) * how.depth_block();
     let mut packed = Scratch::new(width * how.words(k.min(round)));
-    let out = Shared::new(c);
     for first in (0..k).step_by(round) {
         let depth = (k - first).min(round);
         pack_b(how, shape, b, n, (first, depth), &mut packed);
-        let start = match init {
-            _ if first > 0 => Start::Current,
-            Init::Zero => Start::Zero,
-            Init::Bias(bias) => Start::Row(bias.as_ptr()),
-        };
         let packed = Packed {
             b: packed.as_ptr(),
-            start,
+            start: if first > 0 {
+                Start::Current
+            } else {
+                init.start()
+            },
         };
-        let tiles = m.div_ceil(shape.rows);
-        // Blocks that fit the cache, as many for every thread. Where rows are cut changes no sum.
-        let threads = rayon::current_num_threads();
-        let blocks = tiles
-            .div_ceil(ROW_TILES)
-            .next_multiple_of(threads)
-            .min(tiles);
-        parallel::for_each(blocks, 2 * m * n * depth, |block| {
-            let row = tiles * block / blocks * shape.rows;
-            let end = (tiles * (block + 1) / blocks * shape.rows).min(m);
-            let packed = &packed;
-            // SAFETY: rows [row, end) of C belong to this block alone; B is packed for `depth`.
-            unsafe {
-                row_block(
-                    how,
-                    shape,
-                    a,
-                    packed,
-                    (row, end),
-                    n,
-                    (first, depth),
-                    out.get(),
-                );
-            }
-        });
+        multiply(how, (m, n), a, &packed, (first, depth), c);
     }
+}
+
+/// `C = start + A·B` for products [first, first + depth), which `packed` holds.
+fn multiply<A: Lines>(
+    how: Arithmetic,
+    (m, n): (usize, usize),
+    a: &A,
+    packed: &Packed,
+    (first, depth): (usize, usize),
+    c: &mut [f32],
+) {
+    let shape = TileShape::of(how.level);
+    let out = Shared::new(c);
+    let tiles = m.div_ceil(shape.rows);
+    // Blocks that fit the cache, as many for every thread. Where rows are cut changes no sum.
+    let blocks = blocks_of(tiles, ROW_TILES);
+    parallel::for_each(blocks, 2 * m * n * depth, |block| {
+        let row = tiles * block / blocks * shape.rows;
+        let end = (tiles * (block + 1) / blocks * shape.rows).min(m);
+        // SAFETY: rows [row, end) of C belong to this block alone; B is packed for `depth`.
+        unsafe {
+            row_block(
+                how,
+                shape,
+                a,
+                packed,
+                (row, end),
+                n,
+                (first, depth),
+                out.get(),
+            )
+        };
+    });
+}
+
+/// Number of blocks of at most `size` tiles that threads share evenly.
+pub(crate) fn blocks_of(tiles: usize, size: usize) -> usize {
+    tiles
+        .div_ceil(size)
+        .next_multiple_of(rayon::current_num_threads())
+        .min(tiles)
 }
 
 /// The packed columns and what C starts from.
@@ -393,5 +421,8 @@ pub(crate) fn transposed_product(
     gemm(how, (m, n, k), &a, &b, c, Init::Zero);
 }
 
+mod packed;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use packed::PackedWeights;

@@ -63,7 +63,8 @@ pub(crate) fn layer_norm(
 }
 
 impl<'a> Affine<'a> {
-    fn of_group(self, group: usize, width: usize) -> Self {
+    /// The row of one group.
+    pub(crate) fn of_group(self, group: usize, width: usize) -> Self {
         let range = group * width..(group + 1) * width;
         Self {
             scale: &self.scale[range.clone()],
@@ -85,7 +86,8 @@ fn groups(rows: usize, width: usize, affine: Option<Affine<'_>>) -> (usize, usiz
 }
 
 multiversion! {
-    fn rows_forward(x: &[f32], width: usize, affine: Option<Affine<'_>>, eps: f32, out: &mut [f32]) = rows_forward_v;
+    /// Normalises rows of one group, on the calling thread alone.
+    pub(crate) fn rows_forward(x: &[f32], width: usize, affine: Option<Affine<'_>>, eps: f32, out: &mut [f32]) = rows_forward_v;
 }
 
 #[inline(always)]
@@ -335,6 +337,28 @@ pub(crate) fn gated_residual_backward(
         out.fill(0.0);
         // SAFETY: the level is the machine's; `sums` holds whole rows.
         unsafe { add_rows(level, sums, out) };
+    }
+}
+
+multiversion! {
+    /// `x += gate·y` by rows as long as `gate`, on the calling thread alone.
+    pub(crate) fn add_gated(x: &mut [f32], y: &[f32], gate: &[f32]) = add_gated_v;
+}
+
+#[inline(always)]
+unsafe fn add_gated_v<V: Simd>(x: &mut [f32], y: &[f32], gate: &[f32]) {
+    let width = gate.len();
+    // SAFETY: the caller has the instruction set; both slices hold the same rows of `width`.
+    unsafe {
+        for i in 0..y.len() / width {
+            for j in (0..width).step_by(V::LANES) {
+                let (at, n) = (i * width + j, width - j);
+                let v = V::load_up_to(y.as_ptr().add(at), n);
+                let x = x.as_mut_ptr().add(at);
+                let sum = v.mul(V::load_up_to(gate.as_ptr().add(j), n));
+                sum.add(V::load_up_to(x, n)).store_up_to(x, n);
+            }
+        }
     }
 }
 

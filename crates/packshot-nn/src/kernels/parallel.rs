@@ -1,14 +1,21 @@
-//! Splitting work over rayon's threads.
+//! Splitting work over the threads of a pool.
 
 use rayon::prelude::*;
 
+use super::team;
+
 /// Below this many floating-point operations, waking a thread costs more than it saves.
 const MIN_WORK: usize = 1 << 20;
+/// The same for threads that are awake already, in a [team](crate::with_team).
+const MIN_TEAM_WORK: usize = 1 << 17;
 
 /// Calls `task` for every number below `count`, on all threads of the current pool when `work`
 /// floating-point operations in total are worth it.
 pub(crate) fn for_each(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
-    if count <= 1 || work < MIN_WORK || rayon::current_num_threads() <= 1 {
+    if count > 1 && work >= MIN_TEAM_WORK && team::share(count, &task) {
+        return;
+    }
+    if count <= 1 || work < MIN_WORK || team::inside() || rayon::current_num_threads() <= 1 {
         (0..count).for_each(task);
     } else {
         (0..count).into_par_iter().with_max_len(1).for_each(task);

@@ -20,7 +20,7 @@ thread_local! {
 }
 
 /// More than a kernel holds at a time; beyond it buffers are freed.
-const MAX_KEPT: usize = 12;
+const MAX_KEPT: usize = 24;
 
 impl Scratch {
     /// A buffer of `len` floats, aligned to 64 bytes.

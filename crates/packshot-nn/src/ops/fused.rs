@@ -5,6 +5,7 @@
 
 mod attention;
 mod conv;
+mod kept;
 mod linear;
 mod norms;
 mod pointwise;
@@ -14,13 +15,14 @@ use candle_core::{
 };
 
 pub(super) use attention::{cross_attention, self_attention};
-pub(super) use conv::conv3x3;
-pub(super) use linear::linear;
+pub(super) use conv::{conv3x3, packed_conv3x3};
+pub(crate) use kept::KeptWeights;
+pub(super) use linear::{linear, packed_linear};
 pub(super) use norms::{gated_residual, group_norm_silu, layer_norm, modulated_layer_norm};
-pub(super) use pointwise::activation;
+pub(super) use pointwise::{activation, add};
 
 /// Whether the kernels can take a tensor.
-pub(super) fn takes(x: &Tensor) -> bool {
+pub(crate) fn takes(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
@@ -33,18 +35,18 @@ fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// The floats of a contiguous CPU tensor, locked for reading.
-struct Floats<'a> {
+pub(crate) struct Floats<'a> {
     storage: StorageRef<'a>,
     layout: &'a Layout,
 }
 
 impl<'a> Floats<'a> {
-    fn of(tensor: &'a Tensor) -> Self {
+    pub(crate) fn of(tensor: &'a Tensor) -> Self {
         let (storage, layout) = tensor.storage_and_layout();
         Self { storage, layout }
     }
 
-    fn get(&self) -> Result<&[f32]> {
+    pub(crate) fn get(&self) -> Result<&[f32]> {
         match &*self.storage {
             Storage::Cpu(storage) => floats(storage, self.layout),
             _ => candle_core::bail!("a fused kernel met a tensor of another device"),

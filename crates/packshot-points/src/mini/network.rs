@@ -7,6 +7,7 @@ use packshot_diffusion::LinearPosterior;
 use packshot_nn::layers::{AdaLnStack, Conv3x3, Linear, NORM_EPS};
 use packshot_nn::ops;
 use packshot_nn::params::{Init, Params};
+use packshot_nn::with_team_for;
 
 /// Sizes of a [`PointNetwork`].
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -149,6 +150,10 @@ impl PointNetwork {
 
     /// Reads pictures `[B, 64, 64, 3]` with values in [−1, 1].
     pub fn picture(&self, pictures: &Tensor) -> Result<PictureFeatures> {
+        with_team_for(&self.position, || self.read(pictures))
+    }
+
+    fn read(&self, pictures: &Tensor) -> Result<PictureFeatures> {
         let batch = pictures.dim(0)?;
         let f1 = ops::gelu_tanh(&self.convs[0].forward(pictures)?)?;
         let f2 = ops::gelu_tanh(&self.convs[1].forward(&f1)?)?;
@@ -170,6 +175,10 @@ impl PointNetwork {
     /// The network's output F for a batch of noisy points: `[B, N, 6]`. The estimate of the clean
     /// points is c_skip·x_t + c_out·F.
     pub fn forward(&self, points: &PointBatch, picture: &PictureFeatures) -> Result<Tensor> {
+        with_team_for(&self.position, || self.evaluate(points, picture))
+    }
+
+    fn evaluate(&self, points: &PointBatch, picture: &PictureFeatures) -> Result<Tensor> {
         let device = picture.tokens.device();
         let g = self.config.points_per_token;
         let batch = picture.batch;
@@ -203,7 +212,10 @@ impl PointNetwork {
         let looked_up = Tensor::cat(&looked_up, 1)?;
         let channels = looked_up.dim(1)?;
         let looked_up = looked_up.reshape((batch, tokens, channels * g))?;
-        let h = (self.input.forward(&own)? + self.lookup.forward(&looked_up)?)?;
+        let h = ops::add(
+            &self.input.forward(&own)?,
+            &self.lookup.forward(&looked_up)?,
+        )?;
         let x = Tensor::cat(&[&h, &picture.tokens], 1)?;
         let embedding = self.stack.embed_time(&points.t, device)?;
         let x = self.stack.forward(&x, &embedding)?;

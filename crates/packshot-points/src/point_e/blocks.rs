@@ -2,12 +2,12 @@
 
 use super::transformer::Taps;
 use candle_core::{Result, Tensor};
-use packshot_nn::layers::Linear;
+use packshot_nn::layers::{Linear, PlainBlock};
 use packshot_nn::ops::{self, QkvLayout};
 use packshot_nn::params::{Init, Params};
 
 /// Epsilon of every layer norm.
-const NORM_EPS: f64 = 1e-5;
+pub(super) const NORM_EPS: f64 = 1e-5;
 
 /// Layer normalisation with weights.
 pub(super) struct LayerNorm {
@@ -72,6 +72,20 @@ impl Block {
         })
     }
 
+    /// The layers, for [`packshot_nn::layers::plain_blocks`].
+    pub(super) fn layers(&self) -> PlainBlock<'_> {
+        PlainBlock {
+            norms: [
+                [&self.ln_1.weight, &self.ln_1.bias],
+                [&self.ln_2.weight, &self.ln_2.bias],
+            ],
+            qkv: &self.qkv,
+            out: &self.proj,
+            fc1: &self.mlp.fc,
+            fc2: &self.mlp.proj,
+        }
+    }
+
     /// `[B, T, W]` → `[B, T, W]`; `index` names the block to the taps.
     pub(super) fn forward(&self, x: &Tensor, index: usize, taps: &mut Taps<'_>) -> Result<Tensor> {
         let name = |what: &str| format!("block{index}_{what}");
@@ -81,10 +95,10 @@ impl Block {
         taps.see(&name("qkv"), &qkv)?;
         let attended = ops::self_attention(&qkv, self.heads, QkvLayout::HeadMajor, None)?;
         taps.see(&name("attn_out"), &attended)?;
-        let x = (x + self.proj.forward(&attended)?)?;
+        let x = ops::add(x, &self.proj.forward(&attended)?)?;
         let h = self.ln_2.forward(&x)?;
         let h = self.mlp.forward(&h, taps, &name("mlp_gelu"))?;
-        let x = (x + h)?;
+        let x = ops::add(&x, &h)?;
         taps.see(&name("out"), &x)?;
         Ok(x)
     }

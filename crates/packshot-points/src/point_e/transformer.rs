@@ -1,10 +1,11 @@
 //! Point-E's diffusion transformer with every kind of condition.
 
-use super::blocks::{Block, LayerNorm, Mlp};
+use super::blocks::{Block, LayerNorm, Mlp, NORM_EPS};
 use super::config::{Condition, TransformerConfig};
 use candle_core::{Device, Result, Tensor, bail};
-use packshot_nn::layers::Linear;
+use packshot_nn::layers::{Linear, plain_blocks};
 use packshot_nn::params::{Init, Params};
+use packshot_nn::with_team_for;
 
 /// Is shown a tensor by name.
 type Tap<'a> = &'a mut dyn FnMut(&str, &Tensor) -> Result<()>;
@@ -22,6 +23,11 @@ impl<'a> Taps<'a> {
     /// `see` is called with each tensor.
     pub fn new(see: &'a mut dyn FnMut(&str, &Tensor) -> Result<()>) -> Self {
         Self(Some(see))
+    }
+
+    /// Whether nobody looks, so that blocks need not be taken apart.
+    fn are_none(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(super) fn see(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
@@ -255,7 +261,9 @@ impl PointTransformer {
     /// # Errors
     /// When shapes do not agree.
     pub fn forward(&self, x: &Tensor, t: &[f32], condition: &ConditionTokens) -> Result<Tensor> {
-        self.forward_with_taps(x, t, condition, &mut Taps::none())
+        with_team_for(x, || {
+            self.forward_with_taps(x, t, condition, &mut Taps::none())
+        })
     }
 
     /// [`PointTransformer::forward`], showing intermediate tensors to `taps`.
@@ -304,15 +312,29 @@ impl PointTransformer {
         taps.see("tokens_before_ln_pre", &h)?;
         h = self.ln_pre.forward(&h)?;
         taps.see("tokens_after_ln_pre", &h)?;
-        for (i, block) in self.blocks.iter().enumerate() {
-            h = block.forward(&h, i, taps)?;
-        }
+        h = self.backbone(h, taps)?;
         taps.see("backbone_out", &h)?;
         h = self.ln_post.forward(&h)?;
         taps.see("ln_post_out", &h)?;
         let before = h.dim(1)? - points;
         let h = h.narrow(1, before, points)?.contiguous()?;
         self.output_proj.forward(&h)?.transpose(1, 2)?.contiguous()
+    }
+}
+
+impl PointTransformer {
+    /// All blocks: in one go where nobody looks and nobody trains.
+    fn backbone(&self, mut h: Tensor, taps: &mut Taps<'_>) -> Result<Tensor> {
+        if taps.are_none() {
+            let blocks: Vec<_> = self.blocks.iter().map(Block::layers).collect();
+            if let Some(h) = plain_blocks(&h, self.config.heads, NORM_EPS, &blocks)? {
+                return Ok(h);
+            }
+        }
+        for (i, block) in self.blocks.iter().enumerate() {
+            h = block.forward(&h, i, taps)?;
+        }
+        Ok(h)
     }
 }
 

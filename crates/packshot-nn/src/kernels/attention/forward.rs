@@ -11,8 +11,10 @@ use crate::kernels::parallel::{self, Shared};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::simd::{Simd, multiversion};
 
-/// Queries of one task, which packs all keys of its head.
+/// Most queries of one task, which packs all keys of its head.
 const QUERY_CHUNK: usize = 512;
+/// A multiple of every level's block of queries.
+const QUERY_BLOCK: usize = 32;
 
 /// Writes `[batch, queries, heads·d]` to `out`, and to `log_sums` (`[batch, heads, queries]`, or
 /// empty) the base-2 logarithm of each query's sum of `exp2(score·log2 e)`.
@@ -44,16 +46,19 @@ pub(crate) fn forward(
         log_sums.is_empty() || log_sums.len() >= batch * heads * queries,
         "short sums"
     );
-    if keys == 0 || d == 0 {
+    if keys == 0 || d == 0 || queries == 0 {
         out.fill(0.0);
         return;
     }
     let save = !log_sums.is_empty();
     let (out, log_sums) = (Shared::new(out), Shared::new(log_sums));
+    // Chunks of about equal length, in whole blocks of queries on every level.
     let chunks = queries.div_ceil(QUERY_CHUNK);
+    let length = queries.div_ceil(chunks).next_multiple_of(QUERY_BLOCK);
+    let chunks = queries.div_ceil(length);
     parallel::for_each(batch * heads * chunks, shape.work(), |task| {
         let (b, h, chunk) = (task / chunks / heads, task / chunks % heads, task % chunks);
-        let first = chunk * QUERY_CHUNK;
+        let first = chunk * length;
         let task = Task {
             shape,
             // SAFETY: `check` found all rows of every (batch, head) inside the slices.
@@ -65,7 +70,7 @@ pub(crate) fn forward(
             // SAFETY: as above.
             v: unsafe { v.data.as_ptr().add(v.at.start(b, h)) },
             v_stride: v.at.row,
-            queries: (queries - first).min(QUERY_CHUNK),
+            queries: (queries - first).min(length),
             // SAFETY: inside `out`, whose length was checked.
             out: unsafe { out.get().add(((b * queries + first) * heads + h) * d) },
             log_sums: if save {

@@ -6,7 +6,7 @@ use packshot_core::cpu_level;
 use super::{Floats, floats, tensor};
 use crate::flop;
 use crate::kernels::conv::{self, Shape};
-use crate::kernels::gemm::Arithmetic;
+use crate::kernels::gemm::{Arithmetic, PackedWeights};
 use crate::kernels::reduce;
 
 /// See [`crate::ops::conv3x3`].
@@ -36,6 +36,31 @@ pub(in crate::ops) fn conv3x3(
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
         None => x.apply_op2(&weight, op),
     }
+}
+
+/// The same with packed weights, without gradients.
+pub(in crate::ops) fn packed_conv3x3(
+    x: &Tensor,
+    weight: &PackedWeights,
+    bias: &Tensor,
+    stride: usize,
+) -> Result<Tensor> {
+    let (batch, height, width, inputs) = x.dims4()?;
+    let outputs = weight.dims().0;
+    let s = Shape {
+        batch,
+        height,
+        width,
+        inputs,
+        outputs,
+        stride,
+    };
+    let (x, bias) = (x.contiguous()?, bias.contiguous()?);
+    let (x, bias) = (Floats::of(&x), Floats::of(&bias));
+    let mut out = vec![0.0; s.places() * outputs];
+    conv::conv3x3_packed(&s, x.get()?, weight, bias.get()?, &mut out);
+    let shape = (batch, s.out_height(), s.out_width(), outputs);
+    tensor(out, &shape.into())
 }
 
 struct Conv {

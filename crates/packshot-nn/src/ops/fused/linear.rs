@@ -5,7 +5,8 @@ use packshot_core::cpu_level;
 
 use super::{Floats, floats, tensor};
 use crate::flop;
-use crate::kernels::gemm::{self, Arithmetic};
+use crate::kernels::gemm::{self, Arithmetic, Init, PackedWeights};
+use crate::kernels::pack::Strided;
 use crate::kernels::reduce;
 
 /// `x · weightᵀ + bias`; see [`crate::ops::linear`].
@@ -15,6 +16,27 @@ pub(in crate::ops) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>)
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear),
         None => x.apply_op2(&weight, Linear),
     }
+}
+
+/// The same with packed weights, without gradients.
+pub(in crate::ops) fn packed_linear(
+    x: &Tensor,
+    weight: &PackedWeights,
+    bias: &Tensor,
+) -> Result<Tensor> {
+    let (n, k) = weight.dims();
+    let mut dims = x.dims().to_vec();
+    match dims.last_mut() {
+        Some(last) if *last == k => *last = n,
+        _ => candle_core::bail!("linear layer of {:?} with [{n}, {k}]", x.shape()),
+    }
+    let (x, bias) = (x.contiguous()?, bias.contiguous()?);
+    let (x, bias) = (Floats::of(&x), Floats::of(&bias));
+    let m = x.get()?.len() / k;
+    let mut y = vec![0.0; m * n];
+    let a = Strided::new(x.get()?, (m, k), (k, 1));
+    weight.multiply(m, &a, &mut y, Init::Bias(bias.get()?));
+    tensor(y, &Shape::from(dims))
 }
 
 struct Linear;

@@ -1,6 +1,6 @@
 //! Activation functions.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use packshot_core::cpu_level;
 
 use super::{Floats, floats, tensor};
@@ -13,6 +13,42 @@ const WORK: u64 = 20;
 /// Applies an activation function.
 pub(in crate::ops) fn activation(x: &Tensor, f: Activation) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Pointwise(f))
+}
+
+/// `x + y` of equal shapes.
+pub(in crate::ops) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op2(&y.contiguous()?, Sum)
+}
+
+struct Sum;
+
+impl CustomOp2 for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, y) = (floats(s1, l1)?, floats(s2, l2)?);
+        let mut out = vec![0.0; x.len()];
+        elementwise::add(cpu_level(), x, y, &mut out);
+        Ok((CpuStorage::F32(out), l1.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(grad.clone()), Some(grad.clone())))
+    }
 }
 
 struct Pointwise(Activation);

@@ -39,9 +39,13 @@ pub(super) fn run(dir: &Path, model: &str, tensors: &TensorFile, file: &str) -> 
         Ok(())
     };
     let mut taps = Taps::new(&mut see);
+    // As samplers run it, and once more taken apart.
     let out: Vec<f32> = network
         .embed(t.len(), &condition, &mut taps)
-        .and_then(|tokens| network.forward_with_taps(&x, &t, &tokens, &mut taps))
+        .and_then(|tokens| {
+            network.forward_with_taps(&x, &t, &tokens, &mut taps)?;
+            network.forward(&x, &t, &tokens)
+        })
         .and_then(|out| out.flatten_all()?.to_vec1())
         .map_err(candle_error)?;
 

@@ -7,6 +7,7 @@
 //! loop, or to the callback of [`run`].
 
 mod betas;
+mod clean_denoiser;
 mod clip;
 mod ddim;
 mod ddpm;
@@ -27,6 +28,7 @@ mod sigma_walk;
 mod special;
 
 pub use betas::{BetaSchedule, NoiseTable, TimeStep};
+pub use clean_denoiser::CleanDenoiser;
 pub use clip::Clip;
 pub use ddim::{Ddim, DdimConfig};
 pub use ddpm::{Ddpm, DdpmConfig, Variance};

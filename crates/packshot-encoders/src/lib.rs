@@ -6,7 +6,11 @@
 //!
 //! `data/synonyms.txt` is derived from WordNet 3.0, copyright 2006 by Princeton University, whose
 //! licence travels along in `data/WORDNET-LICENCE.txt` and as [`WORDNET_LICENCE`].
+//!
+//! [`clip`] is OpenAI's CLIP. `data/clip_merges.txt.gz` is part of its vocabulary, copyright 2021 by
+//! OpenAI, with its licence in `data/CLIP-LICENCE.txt` and as [`clip::CLIP_LICENCE`].
 
+pub mod clip;
 pub mod words;
 
 mod text;

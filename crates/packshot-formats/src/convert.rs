@@ -2,6 +2,7 @@
 
 use crate::axes::{world_from_y_up, y_up_from_world};
 use crate::input::extension;
+use crate::npz::read_npz_cloud;
 use crate::{
     Asset, AssetRef, TextureFormat, encode_glb, read_gltf, read_obj, read_ply, write_file,
     write_obj, write_ply,
@@ -94,6 +95,7 @@ enum Format {
     Gltf,
     Glb,
     Obj,
+    Npz,
 }
 
 impl Format {
@@ -103,6 +105,7 @@ impl Format {
             "gltf" => Ok(Self::Gltf),
             "glb" => Ok(Self::Glb),
             "obj" => Ok(Self::Obj),
+            "npz" => Ok(Self::Npz),
             later @ ("stl" | "usdz" | "usd" | "usda" | "usdc") => Err(Error::unsupported(format!(
                 ".{later} files are not supported yet"
             ))),
@@ -120,22 +123,24 @@ impl Format {
 
     fn up(self) -> Up {
         match self {
-            Self::Ply => Up::Z,
+            Self::Ply | Self::Npz => Up::Z,
             Self::Gltf | Self::Glb | Self::Obj => Up::Y,
         }
     }
 }
 
-/// Reads an asset in the format that its extension names: `.ply`, `.glb`, `.gltf` or `.obj`.
+/// Reads an asset in the format that its extension names: `.ply`, `.glb`, `.gltf`, `.obj` or
+/// `.npz` (a cloud as Point-E keeps it).
 ///
 /// # Errors
-/// Those of [`read_ply`], [`read_gltf`] and [`read_obj`];
+/// Those of [`read_ply`], [`read_gltf`], [`read_obj`] and [`read_npz_cloud`];
 /// [`packshot_core::ErrorKind::Unsupported`] for another extension.
 pub fn read_asset(path: &Path) -> Result<Asset> {
     match Format::of(path)? {
         Format::Ply => read_ply(path),
         Format::Gltf | Format::Glb => read_gltf(path),
         Format::Obj => read_obj(path),
+        Format::Npz => read_npz_cloud(path).map(Asset::from),
     }
 }
 
@@ -235,6 +240,9 @@ fn write(path: &Path, format: Format, asset: AssetRef<'_>, options: &WriteOption
         Format::Gltf => Err(Error::unsupported(".gltf files cannot be written")
             .at(path.display())
             .with_hint("write a .glb file, which holds the same in one piece")),
+        Format::Npz => Err(Error::unsupported(".npz files cannot be written")
+            .at(path.display())
+            .with_hint("write a .ply file")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, PNG, JPEG and WebP in and out,
+//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, Point-E's NPZ in, PNG, JPEG and WebP in and out,
 //! and files and folders that never stand half-written under their final name.
 //!
 //! Everything in memory is in Packshot's world space (right-handed, +Z up, front −Y, metres) and
@@ -18,7 +18,9 @@ mod gltf_in;
 mod gltf_out;
 mod input;
 mod normals;
+pub mod npz;
 mod obj;
+pub mod parity;
 mod picture_in;
 mod picture_out;
 mod ply;

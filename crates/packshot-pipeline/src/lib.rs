@@ -12,6 +12,7 @@ pub mod image;
 mod input;
 pub mod machine;
 mod output;
+pub mod parity;
 pub mod photo;
 pub mod prompt;
 pub mod prompts;

@@ -1,7 +1,7 @@
 //! The form of the command line. What a command means stands in `commands`.
 
 use crate::commands::{
-    bench, convert, dataset, doctor, eval, generate, image, later, models, train,
+    bench, convert, dataset, doctor, eval, generate, image, later, models, parity, train,
 };
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 const AFTER_HELP: &str = "\
 Every option has an environment variable (--image-steps: PACKSHOT_IMAGE_STEPS) and a place in
 packshot.toml ([generate] image-steps = 24); flags come first, then variables, then the file.
-Planned, not built yet: fit, view, mesh, cloud, shoot, parity, serve, worker.
+Planned, not built yet: fit, view, mesh, cloud, shoot, serve, worker.
 Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 model not available, 130 cancelled.";
 
 /// From a prompt or a photo to a coloured 3D product point cloud.
@@ -99,6 +99,8 @@ pub(crate) enum Command {
     /// Measure the hot paths beside the limits of this machine
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Compare with reference results, case by case
+    Parity(parity::Arguments),
     /// Show what this machine can do
     Doctor(doctor::Arguments),
     #[command(hide = true, disable_help_flag = true)]
@@ -111,8 +113,6 @@ pub(crate) enum Command {
     Cloud(later::Anything),
     #[command(hide = true, disable_help_flag = true)]
     Shoot(later::Anything),
-    #[command(hide = true, disable_help_flag = true)]
-    Parity(later::Anything),
     #[command(hide = true, disable_help_flag = true)]
     Serve(later::Anything),
     #[command(hide = true, disable_help_flag = true)]

@@ -23,14 +23,14 @@ fn main() -> ExitCode {
     let mut output = Output::new(usage::wants_json(&arguments));
     let outcome = crash::guard(|| run(arguments, &mut output));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => output.fail(&error),
     }
 }
 
-fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<(), Error> {
+fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<ExitCode, Error> {
     let Some(cli) = usage::parse(arguments)? else {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     let file = layers::read_file()?;
     let globals = cli.globals.or(file.globals.clone());

@@ -12,12 +12,18 @@ pub(crate) struct Report {
     pub text: String,
     /// For `--json`: an object.
     pub json: Value,
+    /// Whether what was found is a failure: the exit code is 1 though the command did its work.
+    pub failed: bool,
 }
 
 impl Report {
     /// A report of both forms.
     pub(crate) fn new(text: String, json: Value) -> Self {
-        Self { text, json }
+        Self {
+            text,
+            json,
+            failed: false,
+        }
     }
 }
 
@@ -36,13 +42,22 @@ impl Output {
     }
 
     /// Writes a report to stdout.
-    pub(crate) fn succeed(&self, report: Report, warnings: Vec<Warning>) -> Result<(), Error> {
+    pub(crate) fn succeed(
+        &self,
+        report: Report,
+        warnings: Vec<Warning>,
+    ) -> Result<ExitCode, Error> {
+        let code = if report.failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
         let text = if self.json {
             document(report.json, &warnings)
         } else {
             report.text
         };
-        write_stdout(&text)
+        write_stdout(&text).map(|()| code)
     }
 
     /// Writes an error to stderr, with `--json` also as the one document on stdout.

@@ -29,6 +29,12 @@ pub struct CaseResult {
     pub name: String,
     /// Its tensors; none is a failure.
     pub tensors: Vec<TensorResult>,
+    /// Tensors of methods that Packshot does not have; they count for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_applicable: Vec<String>,
+    /// Why the case could not be run, which is a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl CaseResult {
@@ -37,12 +43,24 @@ impl CaseResult {
         Self {
             name: name.into(),
             tensors: Vec::new(),
+            not_applicable: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// A case that could not be run.
+    pub fn failed(name: impl Into<String>, error: impl std::fmt::Display) -> Self {
+        Self {
+            error: Some(error.to_string()),
+            ..Self::new(name)
         }
     }
 
     /// Whether every tensor is within its tolerance, and there is at least one.
     pub fn ok(&self) -> bool {
-        !self.tensors.is_empty() && self.tensors.iter().all(TensorResult::ok)
+        self.error.is_none()
+            && !self.tensors.is_empty()
+            && self.tensors.iter().all(TensorResult::ok)
     }
 
     /// The tensor that is furthest out in units of its tolerance.
@@ -135,6 +153,7 @@ mod tests {
         let mut case = CaseResult::new("b");
         case.compare("x", [f64::NAN], [0.0], 9.0);
         assert_eq!(case.tensors[0].largest_error, f64::INFINITY);
+        assert!(!CaseResult::failed("c", "no file").ok());
         case.tensors.clear();
         case.compare("x", [f64::INFINITY], [f64::INFINITY], 0.0);
         assert!(case.ok());

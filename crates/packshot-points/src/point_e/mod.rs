@@ -6,16 +6,19 @@
 //! first, `[B, 6, N]`: x, y, z, R, G, B; in user space positions lie in ±0.5 and colours in 0..=255.
 
 mod blocks;
+mod cloud_ops;
 mod config;
 mod denoiser;
 mod diffusion;
 mod published;
 mod sampler;
+mod solver;
 mod tensors;
 mod transformer;
 
 pub mod parity;
 
+pub use cloud_ops::{average_neighbours, colour_levels};
 pub use config::{Condition, TransformerConfig};
 pub use denoiser::TransformerDenoiser;
 pub use diffusion::{ChannelScaling, PointDiffusion};
@@ -23,4 +26,5 @@ pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,
 };
+pub use solver::{SolverConfig, Spacing};
 pub use transformer::{ConditionInput, ConditionTokens, PointTransformer, Taps};

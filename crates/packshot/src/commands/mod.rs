@@ -9,6 +9,7 @@ pub(crate) mod generate;
 pub(crate) mod image;
 pub(crate) mod later;
 pub(crate) mod models;
+pub(crate) mod parity;
 pub(crate) mod train;
 
 use crate::cli::Command;
@@ -36,7 +37,7 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Mesh(_) => later::command("mesh"),
         Command::Cloud(_) => later::command("cloud"),
         Command::Shoot(_) => later::command("shoot"),
-        Command::Parity(_) => later::command("parity"),
+        Command::Parity(arguments) => parity::run(&arguments, session),
         Command::Serve(_) => later::command("serve"),
         Command::Worker(_) => later::command("worker"),
     }

@@ -1,9 +1,10 @@
 //! Checks against Point-E's own results, in any folder of that form: `fwd_*` are forwards,
 //! `sample_*` with `samplers.json` whole runs on given noise, `models/` the weights and
-//! `models/configs.json` their sizes. Sizes are read from the files.
+//! `models/configs.json` their sizes, `pointcloud_ops` operations on clouds. Sizes are read from the files.
 
 mod forward;
 mod models;
+mod operations;
 mod samples;
 
 use packshot_core::Result;
@@ -28,6 +29,8 @@ pub fn run(dir: &Path, file: &str) -> Result<Option<CaseResult>> {
     } else if let Some(name) = stem.strip_prefix("sample_") {
         let tensors = TensorFile::open(&dir.join(file))?;
         samples::run(dir, name, &tensors, file)
+    } else if stem == "pointcloud_ops" {
+        operations::run(&TensorFile::open(&dir.join(file))?, file)
     } else {
         return Ok(None);
     };

@@ -16,6 +16,7 @@ type Recogniser = fn(&Path, &str) -> Result<Option<CaseResult>>;
 /// Who is asked, in this order.
 const RECOGNISERS: &[Recogniser] = &[
     packshot_diffusion::parity::run,
+    packshot_nn::parity::run,
     packshot_points::point_e::parity::run,
     packshot_encoders::clip::parity::run,
     packshot_formats::parity::run,

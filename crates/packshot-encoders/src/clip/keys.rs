@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use packshot_core::{Error, Result};
-use packshot_nn::weights::candle_error;
+use packshot_nn::weights::{WeightFile, candle_error};
 use std::collections::HashMap;
 
 /// Which half of CLIP.
@@ -47,6 +47,40 @@ pub fn openai_names(
         .into_iter()
         .filter(|(name, _)| tower.owns(name))
         .collect())
+}
+
+/// The tensors of one tower in a weight file of OpenAI's or Hugging Face's, by OpenAI's names; the
+/// other tower is not read.
+///
+/// # Errors
+/// Those of the file and of [`openai_names`].
+pub(super) fn read_tower(file: &WeightFile, tower: ClipTower) -> Result<HashMap<String, Tensor>> {
+    let is_hugging_face = file
+        .tensors()
+        .any(|(name, _)| name.starts_with("text_model.") || name.starts_with("vision_model."));
+    let hugging_face = match tower {
+        ClipTower::Text => "text_",
+        ClipTower::Vision => "vision_",
+    };
+    // `visual_projection` is the only one of the image tower's that is called otherwise.
+    let is_wanted = |name: &str| {
+        if is_hugging_face {
+            name.starts_with(hugging_face)
+                || (tower == ClipTower::Vision && name.starts_with("visual_"))
+        } else {
+            tower.owns(name)
+        }
+    };
+    let names: Vec<&str> = file
+        .tensors()
+        .map(|(name, _)| name)
+        .filter(|name| is_wanted(name) && !name.ends_with("position_ids"))
+        .collect();
+    let mut tensors = HashMap::with_capacity(names.len());
+    for name in names {
+        tensors.insert(name.to_owned(), file.tensor(name)?);
+    }
+    openai_names(tensors, tower)
 }
 
 fn from_hugging_face(tensors: &HashMap<String, Tensor>) -> Result<HashMap<String, Tensor>> {

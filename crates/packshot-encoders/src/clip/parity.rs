@@ -5,9 +5,9 @@ use super::{ClipText, ClipTokenizer, ClipVision, clip_crop, clip_preprocess, cli
 use candle_core::{Device, Tensor};
 use packshot_core::parity::{CaseResult, TensorFile};
 use packshot_core::{Error, Image, Result};
-use packshot_nn::weights::candle_error;
+use packshot_nn::weights::{WeightFile, candle_error};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const GRID_TOLERANCE: f64 = 1e-4;
@@ -136,15 +136,6 @@ fn weights(dir: &Path) -> Result<PathBuf> {
     first.ok_or_else(|| Error::bad_input("there are no weights models/clip_small*"))
 }
 
-fn read_weights(path: &Path) -> Result<HashMap<String, Tensor>> {
-    let broken = |e: candle_core::Error| Error::bad_input(e.to_string()).at(path.display());
-    if path.extension().is_some_and(|e| e == "pt") {
-        let tensors = candle_core::pickle::read_all(path).map_err(broken)?;
-        return Ok(tensors.into_iter().collect());
-    }
-    candle_core::safetensors::load(path, &Device::Cpu).map_err(broken)
-}
-
 fn tensor(tensors: &TensorFile, name: &str) -> Result<Tensor> {
     Tensor::from_vec(tensors.f32s(name)?, tensors.shape(name)?, &Device::Cpu).map_err(candle_error)
 }
@@ -160,8 +151,8 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
 }
 
 fn features(dir: &Path, tensors: &TensorFile, file: &str) -> Result<CaseResult> {
-    let loaded = read_weights(&weights(dir)?)?;
-    let (text, vision) = (ClipText::new(loaded.clone())?, ClipVision::new(loaded)?);
+    let loaded = WeightFile::open(&weights(dir)?)?;
+    let (text, vision) = (ClipText::load(&loaded)?, ClipVision::load(&loaded)?);
     let shape = tensors.shape("text_ids")?;
     let context = shape.last().copied().unwrap_or(1).max(1);
     let ids = tensors.indices("text_ids")?;

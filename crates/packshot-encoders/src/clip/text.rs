@@ -1,12 +1,12 @@
 //! CLIP's text tower (Radford et al. 2021, arXiv 2103.00020).
 
 use super::config::TextConfig;
-use super::keys::{ClipTower, openai_names};
+use super::keys::{ClipTower, openai_names, read_tower};
 use super::tower::{LayerNorm, See, Transformer, causal_mask, prepared, project, unit_rows};
 use candle_core::{Device, Tensor, bail};
 use packshot_core::{Error, Result};
 use packshot_nn::params::{Init, Params};
-use packshot_nn::weights::candle_error;
+use packshot_nn::weights::{WeightFile, candle_error};
 use std::collections::HashMap;
 
 /// The text tower.
@@ -22,6 +22,14 @@ pub struct ClipText {
 }
 
 impl ClipText {
+    /// Reads the tower from a weight file of CLIP's; the image tower is not read.
+    ///
+    /// # Errors
+    /// Those of the file and of [`ClipText::new`].
+    pub fn load(file: &WeightFile) -> Result<Self> {
+        Self::new(read_tower(file, ClipTower::Text)?).map_err(|e| e.at(file.label()))
+    }
+
     /// Builds the tower from CLIP's tensors, by OpenAI's or Hugging Face's names. Tensors of the
     /// image tower may be among them.
     ///

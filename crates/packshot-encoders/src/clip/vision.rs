@@ -2,12 +2,12 @@
 //! Point-E's networks are given.
 
 use super::config::VisionConfig;
-use super::keys::{ClipTower, openai_names};
+use super::keys::{ClipTower, openai_names, read_tower};
 use super::tower::{LayerNorm, See, Transformer, prepared, project, unit_rows};
 use candle_core::{Device, Tensor, bail};
 use packshot_core::{Error, Result};
 use packshot_nn::params::{Init, Params};
-use packshot_nn::weights::candle_error;
+use packshot_nn::weights::{WeightFile, candle_error};
 use std::collections::HashMap;
 
 /// The image tower.
@@ -34,6 +34,14 @@ pub struct ImageFeatures {
 }
 
 impl ClipVision {
+    /// Reads the tower from a weight file of CLIP's; the text tower is not read.
+    ///
+    /// # Errors
+    /// Those of the file and of [`ClipVision::new`].
+    pub fn load(file: &WeightFile) -> Result<Self> {
+        Self::new(read_tower(file, ClipTower::Vision)?).map_err(|e| e.at(file.label()))
+    }
+
     /// Builds the tower from CLIP's tensors, by OpenAI's or Hugging Face's names. Tensors of the
     /// text tower may be among them.
     ///

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use packshot_core::{Error, Result};
 use packshot_diffusion::{
     BatchShape, CleanDenoiser, Clip, Ddim, DdimConfig, Ddpm, DdpmConfig, Denoiser, Guidance,
-    Guided, Karras, KarrasConfig, NoiseSource, Prediction, Sampler, SeededNoise, SigmaDenoiser,
+    Guided, Karras, KarrasConfig, KarrasMethod, NoiseSource, Prediction, Sampler, SeededNoise, SigmaDenoiser,
     Variance, run,
 };
 use packshot_geometry::PointCloud;
@@ -30,6 +30,21 @@ pub enum Method {
         /// 0: deterministic; 1: the noise of DDPM.
         eta: f64,
     },
+}
+
+impl Method {
+    /// Network evaluations of a run on a schedule of `steps` steps.
+    pub fn evaluations(&self, steps: usize) -> usize {
+        match self {
+            Self::Karras(karras) => match karras.method {
+                KarrasMethod::Heun => (2 * karras.steps).saturating_sub(1),
+                KarrasMethod::Midpoint => 2 * karras.steps,
+                KarrasMethod::Ancestral => karras.steps,
+            },
+            Self::Solver(solver) => solver.steps,
+            Self::Ddpm | Self::Ddim { .. } => steps,
+        }
+    }
 }
 
 /// Settings of a stage.

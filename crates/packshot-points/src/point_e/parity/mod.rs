@@ -7,10 +7,19 @@ mod models;
 mod operations;
 mod samples;
 
+use super::PointTransformer;
 use packshot_core::Result;
 use packshot_core::parity::CaseResult;
 use packshot_diffusion::parity::TensorFile;
 use std::path::Path;
+
+/// Loads the network `model` of a reference folder, with the sizes in its `configs.json`.
+///
+/// # Errors
+/// When there are no such sizes or weights, or they do not go together.
+pub fn load_model(dir: &Path, model: &str) -> Result<PointTransformer> {
+    models::load(dir, model)
+}
 
 /// Runs the case `file` of the folder `dir`; `None` when the file is not of these networks.
 ///

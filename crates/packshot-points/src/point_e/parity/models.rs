@@ -87,21 +87,12 @@ pub(super) fn load(dir: &Path, model: &str) -> Result<PointTransformer> {
     let sizes: Sizes = serde_json::from_value(sizes(dir, model)?)
         .map_err(|e| Error::bad_input(e.to_string()).at(model))?;
     let config = sizes.config().map_err(|e| e.at(model))?;
-    let path = dir.join(format!("models/{model}.safetensors"));
-    let tensors = if path.exists() {
-        let bytes = std::fs::read(&path)
-            .map_err(|e| Error::io(format_args!("read {}", path.display()), e))?;
-        Weights::from_bytes(&bytes)
-            .map_err(|e| e.at(path.display()))?
-            .tensors
-    } else {
-        let path = dir.join(format!("models/{model}.pt"));
-        candle_core::pickle::read_all(&path)
-            .map_err(|e| Error::bad_input(e.to_string()).at(path.display()))?
-            .into_iter()
-            .collect()
-    };
-    let params = Params::loaded(tensors, &Device::Cpu);
+    let path = ["safetensors", "pt"]
+        .map(|extension| dir.join(format!("models/{model}.{extension}")))
+        .into_iter()
+        .find(|path| path.exists())
+        .ok_or_else(|| Error::bad_input(format!("there are no weights models/{model}.*")))?;
+    let params = Params::loaded(Weights::from_path(&path)?.tensors, &Device::Cpu);
     let network = PointTransformer::new(&params, &config).map_err(candle_error)?;
     match params.unused().first() {
         Some(extra) => {

@@ -1,5 +1,7 @@
 //! `eval clouds`: results against references.
 
+pub mod mini;
+
 use packshot_core::{Context, Error, Result};
 use packshot_geometry::PointCloud;
 use packshot_geometry::metrics::CloudDistances;

@@ -1,5 +1,6 @@
 //! Point-cloud diffusion.
 
+pub mod classifier;
 pub mod mini;
 pub mod point_e;
 

@@ -32,7 +32,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "serve",
         "worker",
         "eval fit x",
-        "eval mini",
         "models pull base40M",
         "models verify",
         "bench nerf",

@@ -11,7 +11,7 @@ use crate::prompt::checked_prompt;
 use crate::slug::slug;
 use crate::warnings::Remember;
 use folder::AssetFolder;
-use make::{Job, Lap, Source};
+use make::Lap;
 use packshot_core::{Context, Error, Image, Result, Seed};
 use packshot_formats::PartialFolder;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub use batch::{Batch, generate_batch};
 pub use make::Timings;
 pub use settings::{CloudFormat, PointCount, Preset, Sampler, Settings};
 
-pub(crate) use make::read_prompt;
+pub(crate) use make::{Job, Source, make, read_prompt};
 pub(crate) use networks::{Needs, Networks, loaded};
 
 /// What `image` needs.

@@ -1,10 +1,12 @@
-//! `packshot eval clouds`.
+//! `packshot eval clouds` and `packshot eval mini`.
 
 use super::{later, to_json};
 use crate::output::Report;
 use crate::session::Session;
-use packshot_core::Error;
+use packshot_core::{Error, Seed};
+use packshot_pipeline::eval::mini::{ClassifierSettings, MiniReport, MiniSettings, eval_mini};
 use packshot_pipeline::eval::{EvalReport, EvalSettings, eval_clouds};
+use packshot_pipeline::generate::Preset;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -14,8 +16,21 @@ pub(crate) enum Command {
     Clouds(Clouds),
     #[command(hide = true, disable_help_flag = true)]
     Fit(later::Anything),
-    #[command(hide = true, disable_help_flag = true)]
-    Mini(later::Anything),
+    /// How good the embedded model is, on prompts and objects it was not trained on
+    Mini(Mini),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Mini {
+    /// Training sets of meshes and recipes: their held-out objects, and clouds for the judge
+    #[arg(long, value_name = "DIR|FILE", num_args = 1.., required = true)]
+    pub data: Vec<PathBuf>,
+    /// At most so many prompts or objects a row, for a quick look
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Seed of the results
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +65,7 @@ pub(crate) fn run(command: Command, file: Options, session: &Session) -> Result<
     let arguments = match command {
         Command::Clouds(arguments) => arguments,
         Command::Fit(_) => return later::command("eval fit"),
-        Command::Mini(_) => return later::command("eval mini"),
+        Command::Mini(arguments) => return run_mini(arguments, session),
     };
     let defaults = EvalSettings::default();
     let flags = arguments.options;
@@ -68,6 +83,116 @@ pub(crate) fn run(command: Command, file: Options, session: &Session) -> Result<
         &session.context(),
     )?;
     Ok(Report::new(table(&report), to_json(&report)?))
+}
+
+fn run_mini(arguments: Mini, session: &Session) -> Result<Report, Error> {
+    let settings = MiniSettings {
+        data: arguments.data,
+        limit: arguments.limit.map(|n| n as usize),
+        seed: Seed(arguments.seed),
+        preset: Preset::default(),
+        classifier: ClassifierSettings::default(),
+    };
+    let report = eval_mini(&settings, &session.context())?;
+    Ok(Report::new(mini_table(&report), to_json(&report)?))
+}
+
+/// The table of the model card, in Markdown.
+fn mini_table(report: &MiniReport) -> String {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let (category, colour) = (&report.category, &report.colour);
+    let (view, fine) = (&report.single_view, &report.upsampling);
+    let rows = [
+        (
+            "judge: held-out clouds it names right",
+            percent(report.classifier.accuracy),
+            "≥ 90 %",
+        ),
+        ("category right", percent(category.right), "≥ 80 %"),
+        (
+            "category right, nouns of the catalogue",
+            percent(category.right_catalogue),
+            "",
+        ),
+        (
+            "category right, nouns of recipes",
+            percent(category.right_recipes),
+            "",
+        ),
+        (
+            "colour among the two most frequent",
+            percent(colour.among_two),
+            "≥ 95 %",
+        ),
+        ("colour the most frequent", percent(colour.first), "≥ 85 %"),
+        (
+            "colour among two, real held-out clouds",
+            percent(colour.naming_among_two),
+            "",
+        ),
+        (
+            "other words: category right",
+            percent(report.other_words.right),
+            "≥ 70 %",
+        ),
+        (
+            "1-nearest-neighbour accuracy",
+            percent(report.distribution.one_nn_accuracy),
+            "≤ 85 %",
+        ),
+        ("coverage", percent(report.distribution.coverage), "≥ 35 %"),
+        (
+            "single view: mean distance",
+            format!("{:.4}", view.mean_distance),
+            "≤ 0.038",
+        ),
+        (
+            "single view: retrieval's",
+            format!("{:.4}", view.retrieval_mean_distance),
+            "",
+        ),
+        (
+            "single view: better than retrieval",
+            percent(view.better_than_retrieval),
+            "≥ 65 %",
+        ),
+        (
+            "4K Chamfer over 1K's, true points",
+            format!("{:.3}", fine.from_true_points),
+            "≤ 0.6",
+        ),
+        (
+            "4K Chamfer over 1K's, generated",
+            format!("{:.3}", fine.from_generated_points),
+            "",
+        ),
+        (
+            "work of `generate`",
+            format!("{:.0} GFLOP", report.gflop),
+            "≤ 1000",
+        ),
+        (
+            "weights",
+            format!("{:.1} MB", report.weight_bytes as f64 / 1e6),
+            "≤ 24",
+        ),
+    ];
+    let mut text = String::from("| measure | value | goal |\n|---|---|---|\n");
+    for (name, value, goal) in rows {
+        text.push_str(&format!("| {name} | {value} | {goal} |\n"));
+    }
+    let nouns = category.by_noun.iter();
+    let nouns: Vec<String> = nouns
+        .map(|(noun, right)| format!("{noun} {}", percent(*right)))
+        .collect();
+    text.push_str(&format!(
+        "\n{} prompts, {} in other words, {} held-out objects.\nCategory right, by noun: {}.\n",
+        category.prompts,
+        report.other_words.prompts,
+        view.objects,
+        nouns.join(", ")
+    ));
+    text
 }
 
 fn table(report: &EvalReport) -> String {

@@ -120,17 +120,30 @@ fn head(caption: &str) -> &str {
 /// The class of a training object: its category's name for recipes, the noun of its first caption
 /// for catalogue objects.
 pub(super) fn class_of(object: &TrainingObject) -> Option<usize> {
-    CLASSES.iter().position(|class| {
-        object.category == class.noun || {
-            let head = head(&object.caption);
-            // A trash can is no can, a police car is a car.
-            let is_other = ["trash can", "watering can"]
-                .iter()
-                .any(|o| head.ends_with(o));
-            let rest = head.strip_suffix(class.noun);
-            !is_other && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
-        }
-    })
+    named(&object.category).or_else(|| class_of_caption(&object.caption))
+}
+
+fn named(category: &str) -> Option<usize> {
+    CLASSES.iter().position(|class| class.noun == category)
+}
+
+fn class_of_caption(caption: &str) -> Option<usize> {
+    let head = head(caption);
+    // A trash can is no can, a police car is a car.
+    if ["trash can", "watering can"]
+        .iter()
+        .any(|o| head.ends_with(o))
+    {
+        return None;
+    }
+    let ends_head = |class: &Class| {
+        let rest = head.strip_suffix(class.noun);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
+    };
+    // The longest noun says most: a perfume bottle is no bottle.
+    (0..CLASSES.len())
+        .filter(|&i| ends_head(&CLASSES[i]))
+        .max_by_key(|&i| CLASSES[i].noun.len())
 }
 
 #[cfg(test)]
@@ -142,6 +155,25 @@ mod tests {
         assert_eq!(head("a kitchen table with wooden legs"), "a kitchen table");
         assert_eq!(head("a bottle of milk on a table"), "a bottle");
         assert_eq!(head("a car"), "a car");
+    }
+
+    #[test]
+    fn captions_have_the_class_of_their_noun() {
+        for (caption, noun) in [
+            ("a blue perfume bottle with a cap", Some("perfume bottle")),
+            ("a ketchup bottle", Some("bottle")),
+            ("a police car", Some("car")),
+            ("a pedal trash can", None),
+            ("a scar", None),
+            ("a pillow on a bed", None),
+        ] {
+            assert_eq!(
+                class_of_caption(caption).map(|i| CLASSES[i].noun),
+                noun,
+                "{caption}"
+            );
+        }
+        assert_eq!(named("perfume bottle"), class_of_caption("perfume bottle"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `eval clouds`: results against references.
 
 pub mod mini;
+pub mod sets;
 
 use packshot_core::{Context, Error, Result};
 use packshot_geometry::PointCloud;
@@ -8,6 +9,7 @@ use packshot_geometry::metrics::CloudDistances;
 use packshot_geometry::nearest::KdTree;
 use rayon::prelude::*;
 use serde::Serialize;
+use sets::Positions;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,9 @@ pub struct EvalSettings {
     pub f_score_at: Vec<f64>,
     /// Whether both clouds are centred and scaled to a longest side of 1 first.
     pub normalise: bool,
+    /// Weights of Point-E's evaluation network: sets are compared as distributions too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointnet: Option<PathBuf>,
 }
 
 impl Default for EvalSettings {
@@ -25,6 +30,7 @@ impl Default for EvalSettings {
         Self {
             f_score_at: vec![0.01, 0.02, 0.05],
             normalise: false,
+            pointnet: None,
         }
     }
 }
@@ -59,8 +65,11 @@ pub struct EvalReport {
     pub settings: EvalSettings,
     /// One entry a pair.
     pub clouds: Vec<CloudScore>,
-    /// Means over the pairs.
-    pub mean: Means,
+    /// Means over the pairs, where there are any.
+    pub mean: Option<Means>,
+    /// The sets as distributions, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<sets::SetScore>,
 }
 
 /// Means over pairs; the names are those of [`CloudScore`].
@@ -79,8 +88,11 @@ pub struct Means {
 }
 
 /// Measures a cloud file against a reference, or each cloud of a folder against the reference of
-/// the same name in another folder. In a folder, files (PLY, GLB, glTF, OBJ) and asset folders
+/// the same name in another folder. In a folder, files (PLY, GLB, glTF, OBJ, NPZ) and asset folders
 /// (their `cloud.ply`) count.
+///
+/// With the weights of an evaluation network, the two sets are compared as distributions; names
+/// need not agree then, and a set may also be one NPZ file with an array `arr_0` `[N, K, 3]`.
 ///
 /// # Errors
 /// `Usage` when a file is compared with a folder; `BadInput` when a file cannot be read, holds no
@@ -103,7 +115,16 @@ pub fn eval_clouds(
                 .with_hint("such as --f-score-at 0.01,0.02"),
         );
     }
-    let pairs = pairs(clouds, references)?;
+    let (pairs, sets) = match &settings.pointnet {
+        None => (pairs(clouds, references)?, None),
+        Some(pointnet) => {
+            let [own, theirs] = [clouds, references].map(positions_of);
+            let sets = sets::compare(&own?, &theirs?, pointnet, context)?;
+            let is_stack = sets::is_stack(clouds) || sets::is_stack(references);
+            let matching = pairs(clouds, references).ok().filter(|_| !is_stack);
+            (matching.unwrap_or_default(), Some(sets))
+        }
+    };
     let stage = std::sync::Mutex::new(context.stage("eval", Some(pairs.len() as u64)));
     let scores: Vec<CloudScore> = pairs
         .par_iter()
@@ -122,9 +143,24 @@ pub fn eval_clouds(
     }
     Ok(EvalReport {
         settings: settings.clone(),
-        mean: means(&scores),
+        mean: (!scores.is_empty()).then(|| means(&scores)),
         clouds: scores,
+        sets,
     })
+}
+
+/// The clouds of a set: a folder, a stack, or one file.
+fn positions_of(path: &Path) -> Result<Vec<Positions>> {
+    if sets::is_stack(path) {
+        return sets::read_stack(path);
+    }
+    let files = if is_set(path) {
+        set(path)?.into_values().collect()
+    } else {
+        vec![file_of(path)]
+    };
+    let positions = |file: &PathBuf| read(file, false).map(|cloud| cloud.positions);
+    files.par_iter().map(positions).collect()
 }
 
 struct Pair {
@@ -199,7 +235,10 @@ fn set(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
         let is_cloud = if path.is_dir() {
             path.join("cloud.ply").is_file()
         } else {
-            matches!(extension.as_deref(), Some("ply" | "glb" | "gltf" | "obj"))
+            matches!(
+                extension.as_deref(),
+                Some("ply" | "glb" | "gltf" | "obj" | "npz")
+            )
         };
         if is_cloud && files.insert(name_of(&path), file_of(&path)).is_some() {
             return Err(
@@ -211,7 +250,7 @@ fn set(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if files.is_empty() {
         return Err(Error::bad_input("the folder holds no clouds")
             .at(folder.display())
-            .with_hint("clouds are PLY, GLB, glTF or OBJ files, or asset folders"));
+            .with_hint("clouds are PLY, GLB, glTF, OBJ or NPZ files, or asset folders"));
     }
     Ok(files)
 }
@@ -327,7 +366,7 @@ mod tests {
         write(&truth.join("b.ply"), cloud(0.0, 0));
         let settings = EvalSettings {
             f_score_at: vec![0.05, 0.2],
-            normalise: false,
+            ..EvalSettings::default()
         };
         let context = Context::silent();
         let report = eval_clouds(&made, &truth, &settings, &context).unwrap();
@@ -340,7 +379,7 @@ mod tests {
         );
         assert_eq!(a.f_score, [0.0, 1.0]);
         assert!((a.colour_error.unwrap() - 0.2).abs() < 1e-9);
-        assert!((report.mean.chamfer - 0.01).abs() < 1e-6);
+        assert!((report.mean.unwrap().chamfer - 0.01).abs() < 1e-6);
         let alone = eval_clouds(
             &made.join("a.ply"),
             &truth.join("a.ply"),

@@ -18,6 +18,7 @@ const RECOGNISERS: &[Recogniser] = &[
     packshot_diffusion::parity::run,
     packshot_nn::parity::run,
     packshot_points::point_e::parity::run,
+    packshot_points::evaluation::parity::run,
     packshot_encoders::clip::parity::run,
     packshot_formats::parity::run,
 ];

@@ -1,6 +1,7 @@
 //! Point-cloud diffusion.
 
 pub mod classifier;
+pub mod evaluation;
 pub mod mini;
 pub mod point_e;
 

@@ -7,6 +7,7 @@ mod convert;
 mod generate;
 mod interrupt;
 mod photo;
+mod point_e;
 mod repository;
 mod samples;
 mod settings;

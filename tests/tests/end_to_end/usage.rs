@@ -28,7 +28,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "mesh fit -o x.glb",
         "cloud fit -o x.ply",
         "shoot asset --scene plain -o out",
-        "parity golden",
         "serve",
         "worker",
         "eval fit x",

@@ -1,9 +1,9 @@
 //! Lists of prompts: one asset a line, in a folder that an interrupted run goes on with.
 
+use super::engine::{Engine, Plan};
 use super::make::{Job, Source};
-use super::networks::{self, Networks};
 use super::record;
-use super::{Asset, Settings, announce, needs, run};
+use super::{Asset, Settings, run};
 use crate::prompts::{Line, as_bad_input, read_list};
 use packshot_core::{Context, Error, ErrorKind, Message, Result, Seed};
 use packshot_formats::PartialFolder;
@@ -17,6 +17,8 @@ pub struct Batch {
     pub list: PathBuf,
     /// Seed of the lines that have none; without it, each draws its own.
     pub seed: Option<Seed>,
+    /// Folder of the weight files of models that are not embedded.
+    pub weights: Option<PathBuf>,
     /// Settings of all lines; a line's size goes before theirs.
     pub settings: Settings,
 }
@@ -39,7 +41,8 @@ pub fn generate_batch(
     context: &Context<'_>,
 ) -> Result<Vec<Asset>> {
     batch.settings.check()?;
-    networks::runnable(&batch.settings.model)?;
+    let any = Source::Prompt(String::new());
+    let plan = Plan::of(&batch.settings, batch.weights.as_deref(), &any)?;
     let lines = read_list(&batch.list)?;
     let mut root = Root::open(target, &lines, force)?;
     let place = root.path(target).to_owned();
@@ -54,24 +57,28 @@ pub fn generate_batch(
         let done = lines.len() - open.len();
         context.detail(format!("{done} of {} assets are finished", lines.len()));
     }
-    let needs = needs(&batch.settings, true);
-    let networks = if open.is_empty() {
+    let engine = if open.is_empty() {
         None
     } else {
-        announce(&batch.settings, needs, open.len() as u32, context);
-        Some(Networks::load(&batch.settings.model, needs, context)?)
+        plan.announce(&batch.settings, open.len() as u32, context);
+        let sources: Vec<Source> = lines
+            .iter()
+            .filter(|line| open.contains(&line.name.as_str()))
+            .map(|line| Source::Prompt(line.prompt.clone()))
+            .collect();
+        Some(plan.load(&batch.settings, &sources, context)?)
     };
-    if let Some(networks) = &networks {
-        check_prompts(networks, &lines)?;
+    if let Some(engine) = &engine {
+        check_prompts(engine, &lines)?;
     }
     // Never finished: its time is that of the stages of all assets.
     let mut stage = context.stage("assets", Some(lines.len() as u64));
     let mut assets = Vec::new();
     for line in &lines {
         let folder = place.join(&line.name);
-        let asset = match &networks {
-            Some(networks) if open.contains(&line.name.as_str()) => {
-                let asset = one(networks, &job(line, batch, draw_seed), &folder, context)
+        let asset = match &engine {
+            Some(engine) if open.contains(&line.name.as_str()) => {
+                let asset = one(engine, &job(line, batch, draw_seed), &folder, context)
                     .map_err(|e| explain(e, line, &root, &place))?;
                 root.keep();
                 asset
@@ -92,10 +99,9 @@ pub fn generate_batch(
 }
 
 /// Reads all prompts before the work, so that the last one cannot end a night's run.
-fn check_prompts(networks: &Networks, lines: &[Line]) -> Result<()> {
-    let network = super::loaded(&networks.image, "image")?;
+fn check_prompts(engine: &Engine, lines: &[Line]) -> Result<()> {
     for line in lines {
-        if let Err(error) = network.reader().read(&line.prompt) {
+        if let Err(error) = engine.check_prompt(&line.prompt) {
             let place = format!("line {}, prompt", line.number);
             return Err(as_bad_input(&error).at(place));
         }
@@ -119,9 +125,9 @@ fn job(line: &Line, batch: &Batch, draw_seed: &mut dyn FnMut() -> Seed) -> Job {
 }
 
 /// Makes one asset under a working name and renames it.
-fn one(networks: &Networks, job: &Job, folder: &Path, context: &Context<'_>) -> Result<Asset> {
+fn one(engine: &Engine, job: &Job, folder: &Path, context: &Context<'_>) -> Result<Asset> {
     let partial = PartialFolder::create(folder, true)?;
-    let asset = run(networks, job, partial.path(), context)?;
+    let asset = run(engine, job, partial.path(), context)?;
     context.check()?;
     partial.commit()?;
     Ok(asset)

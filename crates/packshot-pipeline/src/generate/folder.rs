@@ -31,7 +31,9 @@ impl AssetFolder {
             let path = self.path.join(format.file_name());
             packshot_formats::write_asset(&path, &made.cloud, &WriteOptions::default())?;
         }
-        packshot_formats::write_picture(&self.path.join(IMAGE), &made.image)?;
+        if let Some(image) = &made.image {
+            packshot_formats::write_picture(&self.path.join(IMAGE), image)?;
+        }
         let picture = render_preview(&made.cloud, &SplatOptions::default());
         packshot_formats::write_picture(&self.path.join(PREVIEW), &picture)
     }
@@ -51,7 +53,8 @@ impl AssetFolder {
                 .into_iter()
                 .map(CloudFormat::file_name),
         );
-        files.extend([IMAGE, PREVIEW]);
+        files.extend(made.image.is_some().then_some(IMAGE));
+        files.push(PREVIEW);
         let record = Record::new(job, models, made, warnings, &files);
         let mut text = serde_json::to_string_pretty(&record)
             .map_err(|e| Error::internal(format!("cannot write the record: {e}")))?;

@@ -38,8 +38,8 @@ pub(crate) struct Job {
 pub(crate) struct Made {
     /// World space.
     pub(crate) cloud: PointCloud,
-    /// What the point networks were shown.
-    pub(crate) image: Image,
+    /// What the point networks were shown; `None` where they were told a text.
+    pub(crate) image: Option<Image>,
     /// How the prompt was read; `None` for photos.
     pub(crate) reading: Option<Prompt>,
     /// How the photo was cut; `None` for prompts.
@@ -126,7 +126,7 @@ pub(crate) fn make(networks: &Networks, job: &Job, context: &Context<'_>) -> Res
     }
     Ok(Made {
         cloud,
-        image,
+        image: Some(image),
         reading,
         cut,
         timings,

@@ -1,15 +1,18 @@
 //! `generate`: from a prompt or a photo to an asset folder.
 
 mod batch;
+mod engine;
 mod folder;
 mod make;
 mod networks;
+mod point_e;
 mod record;
 mod settings;
 
 use crate::prompt::checked_prompt;
 use crate::slug::slug;
 use crate::warnings::Remember;
+use engine::Engine;
 use folder::AssetFolder;
 use make::Lap;
 use packshot_core::{Context, Error, Image, Result, Seed};
@@ -46,6 +49,8 @@ pub struct Request {
     pub seed: Seed,
     /// Results to make: without it, one in the target itself, else that many in `01`, `02`, …
     pub count: Option<u32>,
+    /// Folder of the weight files of models that are not embedded.
+    pub weights: Option<PathBuf>,
     /// Everything else.
     pub settings: Settings,
 }
@@ -101,13 +106,12 @@ pub fn generate(
             .with_hint(format!("take 1 to {MAX_COUNT}")));
     }
     let source = source(request)?;
-    networks::runnable(&request.settings.model)?;
+    let plan = engine::Plan::of(&request.settings, request.weights.as_deref(), &source)?;
     // Before the work: whether there is a place for its result.
     create_parent(target)?;
     let partial = PartialFolder::create(target, force)?;
-    let needs = needs(&request.settings, matches!(source, Source::Prompt(_)));
-    announce(&request.settings, needs, count, context);
-    let networks = Networks::load(&request.settings.model, needs, context)?;
+    plan.announce(&request.settings, count, context);
+    let engine = plan.load(&request.settings, std::slice::from_ref(&source), context)?;
     let mut assets = Vec::new();
     for candidate in 0..count {
         let name = request.count.map(|_| format!("{:02}", candidate + 1));
@@ -121,7 +125,7 @@ pub fn generate(
             candidate,
             settings: request.settings.clone(),
         };
-        let mut asset = run(&networks, &job, &inside(partial.path()), context)?;
+        let mut asset = run(&engine, &job, &inside(partial.path()), context)?;
         asset.folder = inside(target);
         assets.push(asset);
     }
@@ -143,15 +147,15 @@ pub(crate) fn create_parent(target: &Path) -> Result<()> {
 }
 
 /// Makes one asset and writes it into `folder`, which is not its final name yet.
-fn run(networks: &Networks, job: &Job, folder: &Path, context: &Context<'_>) -> Result<Asset> {
+fn run(engine: &Engine, job: &Job, folder: &Path, context: &Context<'_>) -> Result<Asset> {
     let remember = Remember::new(context);
-    let mut made = make::make(networks, job, &remember.context())?;
+    let mut made = engine.make(job, &remember.context())?;
     let mut timer = Lap(Instant::now());
     let asset_folder = AssetFolder::create(folder)?;
     asset_folder.write_results(&made, &job.settings)?;
     made.timings.files_secs = timer.lap();
     let warnings = remember.take();
-    let files = asset_folder.write_record(job, &networks.models, &made, &warnings)?;
+    let files = asset_folder.write_record(job, engine.models(), &made, &warnings)?;
     Ok(Asset {
         folder: folder.to_owned(),
         prompt: prompt_of(&job.source).map(str::to_owned),
@@ -190,35 +194,4 @@ fn source(request: &Request) -> Result<Source> {
 fn read_photo(path: &Path) -> Result<Image> {
     crate::input::check(path)?;
     packshot_formats::read_picture(path)
-}
-
-fn needs(settings: &Settings, image: bool) -> Needs {
-    Needs {
-        image,
-        points: true,
-        upsampler: settings.points == PointCount::Full,
-    }
-}
-
-/// Work of one evaluation of each network in GFLOP; a test holds them to what is counted.
-const IMAGE_GFLOP: f64 = 0.92;
-const POINTS_GFLOP: f64 = 6.4;
-const UPSAMPLER_GFLOP: f64 = 1.7;
-/// Memory of a run in bytes.
-const MEMORY_BYTES: u64 = 120 << 20;
-
-/// Says what the work will cost.
-fn announce(settings: &Settings, needs: Needs, count: u32, context: &Context<'_>) {
-    let evaluations = if settings.guidance == 1.0 { 1.0 } else { 2.0 };
-    let mut gflop = POINTS_GFLOP * settings.points_steps as f64;
-    if needs.image {
-        gflop += IMAGE_GFLOP * evaluations * settings.image_steps as f64;
-    }
-    if needs.upsampler {
-        gflop += UPSAMPLER_GFLOP * settings.upsampler_steps as f64;
-    }
-    context.send(packshot_core::Message::Cost {
-        flop: gflop * 1e9 * f64::from(count),
-        memory_bytes: MEMORY_BYTES,
-    });
 }

@@ -80,23 +80,53 @@ impl FromStr for CloudFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
-    /// Euler steps along the flow.
+    /// Euler steps along the flow: packshot-mini's.
     #[default]
     Euler,
+    /// DPM-Solver++ of second order: Point-E's at few steps.
+    #[serde(rename = "dpm++")]
+    DpmPlusPlus,
+    /// Heun's steps with churn (Karras et al. 2022): the reference's for Point-E.
+    Karras,
+    /// Euler steps with fresh noise.
+    Ancestral,
+    /// All steps of the schedule, or so many of them, with noise.
+    Ddpm,
+    /// Likewise, without noise.
+    Ddim,
+}
+
+/// What a sampler can be called.
+const SAMPLERS: [(&str, Sampler); 6] = [
+    ("euler", Sampler::Euler),
+    ("dpm++", Sampler::DpmPlusPlus),
+    ("karras", Sampler::Karras),
+    ("ancestral", Sampler::Ancestral),
+    ("ddpm", Sampler::Ddpm),
+    ("ddim", Sampler::Ddim),
+];
+
+impl Sampler {
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        let known = SAMPLERS.iter().find(|(_, sampler)| *sampler == self);
+        known.map_or("", |(name, _)| *name)
+    }
 }
 
 impl FromStr for Sampler {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text.trim().to_lowercase().as_str() {
-            "euler" => Ok(Self::Euler),
-            _ => Err(
-                Error::usage(format!("packshot-mini has no sampler \"{text}\"")).with_hint(
-                    "its flow is sampled with euler; other samplers come with other models",
-                ),
-            ),
-        }
+        let name = text.trim().to_lowercase();
+        let known = SAMPLERS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, sampler)| *sampler).ok_or_else(|| {
+            let names: Vec<&str> = SAMPLERS.iter().map(|(name, _)| *name).collect();
+            Error::usage(format!("there is no sampler \"{text}\"")).with_hint(format!(
+                "packshot-mini takes euler, Point-E's models take {}",
+                names[1..].join(", ")
+            ))
+        })
     }
 }
 
@@ -111,7 +141,7 @@ pub struct Settings {
     pub points: PointCount,
     /// Steps of the text-to-image stage.
     pub image_steps: usize,
-    /// Classifier-free guidance of the text-to-image stage; 1 is none.
+    /// Classifier-free guidance of the text-to-image stage, or of Point-E's stages; 1 is none.
     pub guidance: f32,
     /// Steps of the first point stage.
     pub points_steps: usize,
@@ -150,6 +180,34 @@ impl Settings {
         }
     }
 
+    /// The settings of the model called `model` at `preset`.
+    pub fn for_model(model: &str, preset: Preset) -> Self {
+        let mini = Self::of(preset);
+        if model.trim().eq_ignore_ascii_case(packshot_models::MINI) {
+            return mini;
+        }
+        // The reference's 64 steps are 127 evaluations of each network.
+        let (sampler, steps) = match preset {
+            Preset::Draft => (Sampler::DpmPlusPlus, 10),
+            Preset::Good => (Sampler::DpmPlusPlus, 16),
+            Preset::Reference => (Sampler::Karras, 64),
+        };
+        Self {
+            model: model.to_owned(),
+            sampler,
+            points_steps: steps,
+            upsampler_steps: steps,
+            ..mini
+        }
+    }
+
+    /// Whether these are settings of packshot-mini; all other models are Point-E's.
+    pub fn is_mini(&self) -> bool {
+        self.model
+            .trim()
+            .eq_ignore_ascii_case(packshot_models::MINI)
+    }
+
     /// Checks what types do not.
     ///
     /// # Errors
@@ -169,6 +227,16 @@ impl Settings {
             return Err(Error::usage(format!("{} is not possible", self.guidance))
                 .at("--guidance")
                 .with_hint("take 0 to 50; 1 is no guidance, 3 is usual"));
+        }
+        if self.is_mini() != (self.sampler == Sampler::Euler) {
+            let hint = if self.is_mini() {
+                "its flow is sampled with euler; other samplers belong to other models"
+            } else {
+                "take dpm++, karras, ancestral, ddpm or ddim"
+            };
+            return Err(Error::usage(format!("{} has no such sampler", self.model))
+                .at("--sampler")
+                .with_hint(hint));
         }
         Ok(())
     }
@@ -222,6 +290,26 @@ mod tests {
                 .to_string()
                 .contains("--guidance")
         );
+    }
+
+    #[test]
+    fn models_have_their_own_samplers() {
+        let mut settings = Settings::for_model("base40M", Preset::Reference);
+        assert_eq!(
+            (settings.sampler, settings.points_steps),
+            (Sampler::Karras, 64)
+        );
+        settings.check().unwrap();
+        settings.sampler = "DPM++".parse().unwrap();
+        settings.check().unwrap();
+        settings.sampler = Sampler::Euler;
+        assert!(settings.check().is_err());
+        let mut mini = Settings::for_model("Packshot-Mini", Preset::Good);
+        assert_eq!(mini, Settings::of(Preset::Good));
+        mini.sampler = Sampler::Karras;
+        assert!(mini.check().is_err());
+        let error = "plms".parse::<Sampler>().unwrap_err();
+        assert!(error.hint().unwrap().contains("dpm++"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cloud_ops;
 mod config;
 mod denoiser;
 mod diffusion;
+mod generator;
 mod published;
 mod sampler;
 mod solver;
@@ -22,6 +23,11 @@ pub use cloud_ops::{average_neighbours, colour_levels};
 pub use config::{Condition, TransformerConfig};
 pub use denoiser::TransformerDenoiser;
 pub use diffusion::{ChannelScaling, PointDiffusion};
+pub use generator::{
+    InputKind, NetworkFile, PointE, PointECondition, PointEFiles, PointEInput, PointESettings,
+    point_e_conditions, stage_flop,
+};
+pub use packshot_diffusion::{KarrasConfig, KarrasMethod};
 pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,

@@ -9,8 +9,8 @@ use candle_core::Tensor;
 use packshot_core::{Error, Result};
 use packshot_diffusion::{
     BatchShape, CleanDenoiser, Clip, Ddim, DdimConfig, Ddpm, DdpmConfig, Denoiser, Guidance,
-    Guided, Karras, KarrasConfig, KarrasMethod, NoiseSource, Prediction, Sampler, SeededNoise, SigmaDenoiser,
-    Variance, run,
+    Guided, Karras, KarrasConfig, KarrasMethod, NoiseSource, Prediction, Sampler, SeededNoise,
+    SigmaDenoiser, Variance, run,
 };
 use packshot_geometry::PointCloud;
 use packshot_nn::weights::candle_error;

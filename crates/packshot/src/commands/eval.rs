@@ -59,6 +59,9 @@ pub(crate) struct Options {
     /// Centre and scale both clouds to a longest side of 1 first
     #[arg(long)]
     pub normalise: bool,
+    /// Weights of Point-E's evaluation network (pointnet.pt): give P-FID and P-IS of both sets too
+    #[arg(long, env = "PACKSHOT_POINTNET", hide_env = true, value_name = "FILE")]
+    pub pointnet: Option<PathBuf>,
 }
 
 pub(crate) fn run(command: Command, file: Options, session: &Session) -> Result<Report, Error> {
@@ -75,6 +78,7 @@ pub(crate) fn run(command: Command, file: Options, session: &Session) -> Result<
             .or(file.f_score_at)
             .unwrap_or(defaults.f_score_at),
         normalise: flags.normalise || file.normalise,
+        pointnet: flags.pointnet.or(file.pointnet),
     };
     let report = eval_clouds(
         &arguments.clouds,
@@ -196,7 +200,20 @@ fn mini_table(report: &MiniReport) -> String {
 }
 
 fn table(report: &EvalReport) -> String {
-    let mut text = format!("{:<24} {:>12} {:>12}", "name", "chamfer", "chamfer_l1");
+    let mut text = String::new();
+    if let Some(sets) = &report.sets {
+        text.push_str(&format!(
+            "{} clouds, {} references\nP-FID {:.4}\nP-IS  {:.4} (references {:.4})\n",
+            sets.clouds, sets.references, sets.p_fid, sets.p_is, sets.reference_p_is
+        ));
+    }
+    if report.clouds.is_empty() {
+        return text;
+    }
+    text.push_str(&format!(
+        "{:<24} {:>12} {:>12}",
+        "name", "chamfer", "chamfer_l1"
+    ));
     for share in &report.settings.f_score_at {
         text.push_str(&format!(" {:>9}", format!("F@{}%", share * 100.0)));
     }
@@ -214,8 +231,7 @@ fn table(report: &EvalReport) -> String {
     for c in &report.clouds {
         line(&c.name, c.chamfer, c.chamfer_l1, &c.f_score, c.colour_error);
     }
-    if report.clouds.len() > 1 {
-        let m = &report.mean;
+    if let Some(m) = report.mean.as_ref().filter(|_| report.clouds.len() > 1) {
         line("mean", m.chamfer, m.chamfer_l1, &m.f_score, m.colour_error);
     }
     text

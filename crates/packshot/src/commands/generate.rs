@@ -35,9 +35,13 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
-    /// Model [default: packshot-mini]; `packshot models list` shows all
+    /// Model [default: packshot-mini], such as base40M-textvec (prompts) or base40M (pictures);
+    /// `packshot models list` shows all; a .json file describes one of your own
     #[arg(long, env = "PACKSHOT_MODEL", hide_env = true, value_name = "NAME")]
     pub model: Option<String>,
+    /// Folder of the weight files of Point-E's models and of CLIP
+    #[arg(long, env = "PACKSHOT_WEIGHTS", hide_env = true, value_name = "DIR")]
+    pub weights: Option<PathBuf>,
     /// Seed; the same seed gives the same files [default: drawn and recorded]
     #[arg(long, env = "PACKSHOT_SEED", hide_env = true, value_name = "N")]
     pub seed: Option<u64>,
@@ -60,10 +64,11 @@ pub(crate) struct Options {
     /// Steps of the point stage [default: by --preset]
     #[arg(long, env = "PACKSHOT_POINTS_STEPS", hide_env = true, value_name = "N")]
     pub points_steps: Option<usize>,
-    /// How strictly the picture follows the prompt; 1 is least [default: 3]
+    /// How strictly the result follows the prompt or picture; 1 is least [default: 3]
     #[arg(long, env = "PACKSHOT_GUIDANCE", hide_env = true, value_name = "X")]
     pub guidance: Option<f32>,
-    /// Sampler [default: euler]
+    /// Sampler [default: euler for packshot-mini, dpm++ for Point-E's models, which also take
+    /// karras, ancestral, ddpm and ddim]
     #[arg(long, env = "PACKSHOT_SAMPLER", hide_env = true, value_name = "NAME")]
     #[serde(deserialize_with = "from_text")]
     pub sampler: Option<Sampler>,
@@ -121,6 +126,7 @@ impl Options {
     fn or(self, file: Self) -> Self {
         Self {
             model: self.model.or(file.model),
+            weights: self.weights.or(file.weights),
             seed: self.seed.or(file.seed),
             count: self.count.or(file.count),
             size: self.size.or(file.size),
@@ -140,14 +146,15 @@ impl Options {
     fn resolve(&self) -> Result<Settings, Error> {
         later::flag("--mesh", self.mesh)?;
         later::flag("--best-of", self.best_of.is_some())?;
-        let mut settings = Settings::of(match self.preset {
+        let preset = match self.preset {
             Some(PresetName::Draft) => Preset::Draft,
             None | Some(PresetName::Good) => Preset::Good,
             Some(PresetName::Reference) => Preset::Reference,
-        });
-        if let Some(model) = &self.model {
-            settings.model.clone_from(model);
-        }
+        };
+        let mut settings = match &self.model {
+            Some(model) => Settings::for_model(model, preset),
+            None => Settings::of(preset),
+        };
         if let Some(Points::Coarse) = self.points {
             settings.points = PointCount::Coarse;
         }
@@ -160,7 +167,13 @@ impl Options {
         }
         settings.size = self.size;
         settings.image_steps = self.image_steps.unwrap_or(settings.image_steps);
-        settings.points_steps = self.points_steps.unwrap_or(settings.points_steps);
+        if let Some(steps) = self.points_steps {
+            settings.points_steps = steps;
+            // Both of Point-E's stages are of one kind; packshot-mini's upsampler needs few steps.
+            if !settings.is_mini() {
+                settings.upsampler_steps = steps;
+            }
+        }
         settings.guidance = self.guidance.unwrap_or(settings.guidance);
         settings.sampler = self.sampler.unwrap_or(settings.sampler);
         Ok(settings)
@@ -194,6 +207,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
             let batch = Batch {
                 list,
                 seed: options.seed.map(Seed),
+                weights: options.weights,
                 settings,
             };
             generate_batch(&batch, &target, &mut draw_seed, session.force, &context)?
@@ -204,6 +218,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
                 photo: arguments.image,
                 seed: options.seed.map_or_else(draw_seed, Seed),
                 count: options.count,
+                weights: options.weights,
                 settings,
             };
             let target = arguments.output.unwrap_or_else(|| default_target(&request));

@@ -3,8 +3,6 @@
 use crate::point_e::{ChannelScaling, Condition, PointTransformer, TransformerConfig};
 use candle_core::Device;
 use packshot_core::{Error, Result};
-use packshot_nn::params::Params;
-use packshot_nn::weights::{Weights, candle_error};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -92,12 +90,5 @@ pub(super) fn load(dir: &Path, model: &str) -> Result<PointTransformer> {
         .into_iter()
         .find(|path| path.exists())
         .ok_or_else(|| Error::bad_input(format!("there are no weights models/{model}.*")))?;
-    let params = Params::loaded(Weights::from_path(&path)?.tensors, &Device::Cpu);
-    let network = PointTransformer::new(&params, &config).map_err(candle_error)?;
-    match params.unused().first() {
-        Some(extra) => {
-            Err(Error::bad_input(format!("the network has no tensor {extra}")).at(model))
-        }
-        None => Ok(network),
-    }
+    PointTransformer::open(&path, model, &config, &Device::Cpu)
 }

@@ -234,9 +234,8 @@ impl Settings {
             } else {
                 "take dpm++, karras, ancestral, ddpm or ddim"
             };
-            return Err(Error::usage(format!("{} has no such sampler", self.model))
-                .at("--sampler")
-                .with_hint(hint));
+            let what = format!("{} has no sampler \"{}\"", self.model, self.sampler.name());
+            return Err(Error::usage(what).at("--sampler").with_hint(hint));
         }
         Ok(())
     }

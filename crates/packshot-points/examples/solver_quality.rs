@@ -132,7 +132,7 @@ fn report(name: &str, setup: &Setup) -> Result<()> {
                     spacing,
                     sigma_min,
                     sigma_max: setup.sigma_max,
-                    ..SolverConfig::new(steps)
+                    ..SolverConfig::base(steps)
                 };
                 let label = format!("DPM++ {order}M, {steps}, {spacing:?}, σmin {sigma_min}");
                 row(label, Method::Solver(config))?;
@@ -147,6 +147,8 @@ fn main() -> Result<()> {
         .nth(1)
         .ok_or_else(|| Error::usage("name a folder"))?;
     let folder = Path::new(&folder);
+    // Only the networks whose line has this in it.
+    let wanted = std::env::args().nth(2).unwrap_or_default();
     for (name, file, guidance) in [
         ("trained_base_vec", "sample_karras_long_vec_g3_churn", 3.0),
         (
@@ -158,6 +160,10 @@ fn main() -> Result<()> {
         ("trained_upsample", "sample_two_stage_image_long", 3.0),
         ("trained_upsample", "sample_two_stage_text_long", 0.0),
     ] {
+        let title = format!("{name} {file}");
+        if !title.contains(&wanted) {
+            continue;
+        }
         let network = load_model(folder, name)?;
         let tensors = (!file.is_empty())
             .then(|| {
@@ -198,7 +204,7 @@ fn main() -> Result<()> {
             sigma_max: if is_upsampler { 160.0 } else { 120.0 },
             network,
         };
-        report(&format!("{name} {file}"), &setup)?;
+        report(&title, &setup)?;
     }
     Ok(())
 }

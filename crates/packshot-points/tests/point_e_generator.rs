@@ -130,7 +130,7 @@ fn files(folder: &Path, input: InputKind) -> PointEFiles {
 }
 
 fn settings(guidance: f32) -> PointESettings {
-    let method = Method::Solver(SolverConfig::new(3));
+    let method = Method::Solver(SolverConfig::base(3));
     PointESettings {
         base: StageSettings {
             points: 12,

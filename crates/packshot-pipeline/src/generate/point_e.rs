@@ -81,7 +81,7 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
                 .with_hint("take base40M-textvec for prompts, base40M for pictures")
         })?;
         Ok(NetworkFile {
-            weights: crate::weights::locate(name, weights)?,
+            weights: super::weight_files::locate(name, weights)?,
             network,
         })
     };
@@ -99,7 +99,10 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
     let upsampler = with_upsampler.then(|| network(UPSAMPLER)).transpose()?;
     let clip = match input {
         InputKind::Nothing => None,
-        _ => Some(crate::weights::locate(crate::weights::CLIP, weights)?),
+        _ => Some(super::weight_files::locate(
+            super::weight_files::CLIP,
+            weights,
+        )?),
     };
     Ok(PointEFiles {
         input,
@@ -126,26 +129,23 @@ pub(super) fn check_source(files: &PointEFiles, model: &str, source: &Source) ->
 
 /// The settings of both stages.
 fn stages(files: &PointEFiles, settings: &Settings) -> PointESettings {
-    let by_steps = |steps: usize, sigma_max: f64, s_churn: f64| match settings.sampler {
+    let by_steps = |solver: SolverConfig, s_churn: f64| match settings.sampler {
         Sampler::Karras => Method::Karras(KarrasConfig {
-            steps,
-            sigma_max,
+            steps: solver.steps,
+            sigma_max: solver.sigma_max,
             s_churn,
             ..KarrasConfig::default()
         }),
         Sampler::Ancestral => Method::Karras(KarrasConfig {
             method: KarrasMethod::Ancestral,
-            steps,
-            sigma_max,
+            steps: solver.steps,
+            sigma_max: solver.sigma_max,
             s_churn: 0.0,
             ..KarrasConfig::default()
         }),
         Sampler::Ddpm => Method::Ddpm,
         Sampler::Ddim => Method::Ddim { eta: 0.0 },
-        Sampler::Euler | Sampler::DpmPlusPlus => Method::Solver(SolverConfig {
-            sigma_max,
-            ..SolverConfig::new(steps)
-        }),
+        Sampler::Euler | Sampler::DpmPlusPlus => Method::Solver(solver),
     };
     let base = StageSettings {
         points: files.base.network.n_ctx,
@@ -153,7 +153,7 @@ fn stages(files: &PointEFiles, settings: &Settings) -> PointESettings {
             InputKind::Nothing => 0.0,
             _ => settings.guidance,
         },
-        method: by_steps(settings.points_steps, 120.0, 3.0),
+        method: by_steps(SolverConfig::base(settings.points_steps), 3.0),
         ..StageSettings::base()
     };
     // A text is not shown to the upsampler, so there is nothing to guide it by.
@@ -163,7 +163,7 @@ fn stages(files: &PointEFiles, settings: &Settings) -> PointESettings {
     };
     let upsampler = files.upsampler.as_ref().map(|file| StageSettings {
         points: file.network.n_ctx,
-        method: by_steps(settings.upsampler_steps, 160.0, 0.0),
+        method: by_steps(SolverConfig::upsampler(settings.upsampler_steps), 0.0),
         ..StageSettings::upsampler(guidance)
     });
     let is_walked = matches!(settings.sampler, Sampler::Ddpm | Sampler::Ddim);
@@ -330,7 +330,7 @@ fn models(
         Ok(ModelUse {
             name: settings.model.clone(),
             part: part.to_owned(),
-            sha256: crate::weights::sha256(path, context)?,
+            sha256: super::weight_files::sha256(path, context)?,
             licence: "MIT".to_owned(),
         })
     })

@@ -83,7 +83,7 @@ pub enum Sampler {
     /// Euler steps along the flow: packshot-mini's.
     #[default]
     Euler,
-    /// DPM-Solver++ of second order: Point-E's at few steps.
+    /// DPM-Solver++, multistep: Point-E's at few steps.
     #[serde(rename = "dpm++")]
     DpmPlusPlus,
     /// Heun's steps with churn (Karras et al. 2022): the reference's for Point-E.
@@ -187,16 +187,16 @@ impl Settings {
             return mini;
         }
         // The reference's 64 steps are 127 evaluations of each network.
-        let (sampler, steps) = match preset {
-            Preset::Draft => (Sampler::DpmPlusPlus, 10),
-            Preset::Good => (Sampler::DpmPlusPlus, 16),
-            Preset::Reference => (Sampler::Karras, 64),
+        let (sampler, points_steps, upsampler_steps) = match preset {
+            Preset::Draft => (Sampler::DpmPlusPlus, 10, 12),
+            Preset::Good => (Sampler::DpmPlusPlus, 16, 20),
+            Preset::Reference => (Sampler::Karras, 64, 64),
         };
         Self {
             model: model.to_owned(),
             sampler,
-            points_steps: steps,
-            upsampler_steps: steps,
+            points_steps,
+            upsampler_steps,
             ..mini
         }
     }

@@ -36,14 +36,24 @@ pub struct SolverConfig {
 }
 
 impl SolverConfig {
-    /// What is best with `steps` evaluations (see docs/point-e.md).
-    pub fn new(steps: usize) -> Self {
+    /// What is best for the base stage with `steps` evaluations (see docs/point-e.md).
+    pub fn base(steps: usize) -> Self {
         Self {
             steps,
-            order: 2,
-            spacing: Spacing::Rho(7.0),
+            // The third order needs more steps than a handful to be the better one.
+            order: if steps >= 12 { 3 } else { 2 },
+            spacing: Spacing::LogSigma,
             sigma_max: 120.0,
             sigma_min: 0.02,
+        }
+    }
+
+    /// What is best for the upsampler: guided, it is too stiff for the third order.
+    pub fn upsampler(steps: usize) -> Self {
+        Self {
+            order: 2,
+            sigma_max: 160.0,
+            ..Self::base(steps)
         }
     }
 
@@ -127,7 +137,7 @@ mod tests {
                 for steps in [1, 2, 16, 400, 1024] {
                     let config = SolverConfig {
                         spacing,
-                        ..SolverConfig::new(steps)
+                        ..SolverConfig::base(steps)
                     };
                     let entries = config.entries(&diffusion.table);
                     assert_eq!(entries.len(), steps);
@@ -137,7 +147,7 @@ mod tests {
                     );
                 }
             }
-            let entries = SolverConfig::new(16).entries(&diffusion.table);
+            let entries = SolverConfig::base(16).entries(&diffusion.table);
             let sigma = |i: usize| diffusion.table.sigma(i);
             assert!((100.0..150.0).contains(&sigma(entries[0])));
             assert!((0.01..0.04).contains(&sigma(entries[15])));
@@ -152,15 +162,15 @@ mod tests {
             sample_len: 6,
         };
         for config in [
-            SolverConfig::new(0),
-            SolverConfig::new(1025),
+            SolverConfig::base(0),
+            SolverConfig::base(1025),
             SolverConfig {
                 sigma_min: 200.0,
-                ..SolverConfig::new(8)
+                ..SolverConfig::base(8)
             },
             SolverConfig {
                 order: 4,
-                ..SolverConfig::new(8)
+                ..SolverConfig::base(8)
             },
         ] {
             assert!(config.sampler(&table, shape).is_err(), "{config:?}");

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Catalogue name of CLIP ViT-L/14.
-pub(crate) const CLIP: &str = "clip-vit-l14";
+pub(super) const CLIP: &str = "clip-vit-l14";
 
 /// Published file of each model.
 const FILES: [(&str, &str); 8] = [
@@ -24,7 +24,7 @@ const FILES: [(&str, &str); 8] = [
 ///
 /// # Errors
 /// `MissingModel` with what to do when there is none.
-pub(crate) fn locate(name: &str, folder: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn locate(name: &str, folder: Option<&Path>) -> Result<PathBuf> {
     let published = FILES.iter().find(|(known, _)| *known == name);
     let published = published.map_or(name, |(_, file)| *file);
     let missing = || Error::missing_model(format!("the model \"{name}\" is not on this machine"));
@@ -44,7 +44,7 @@ pub(crate) fn locate(name: &str, folder: Option<&Path>) -> Result<PathBuf> {
 ///
 /// # Errors
 /// `Io`; `Cancelled`.
-pub(crate) fn sha256(path: &Path, context: &Context<'_>) -> Result<String> {
+pub(super) fn sha256(path: &Path, context: &Context<'_>) -> Result<String> {
     let failed = |e| Error::io(format!("read {}", path.display()), e);
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let mut hash = Sha256::new();

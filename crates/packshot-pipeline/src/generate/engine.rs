@@ -16,7 +16,7 @@ pub(super) enum Plan {
 
 /// A loaded model.
 pub(super) enum Engine {
-    Mini(Networks),
+    Mini(Box<Networks>),
     PointE(Box<PointEEngine>),
 }
 
@@ -64,7 +64,8 @@ impl Plan {
         context: &Context<'_>,
     ) -> Result<Engine> {
         match self {
-            Self::Mini(needs) => Networks::load(&settings.model, *needs, context).map(Engine::Mini),
+            Self::Mini(needs) => Networks::load(&settings.model, *needs, context)
+                .map(|networks| Engine::Mini(Box::new(networks))),
             Self::PointE(files) => PointEEngine::load(files, settings, sources, context)
                 .map(|engine| Engine::PointE(Box::new(engine))),
         }

@@ -99,7 +99,7 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
     let upsampler = with_upsampler.then(|| network(UPSAMPLER)).transpose()?;
     let clip = match input {
         InputKind::Nothing => None,
-        _ => Some(crate::weights::locate(crate::weights::CLIP, weights)?),
+        _ => Some(crate::weights::locate(packshot_models::CLIP, weights)?),
     };
     Ok(PointEFiles {
         input,
@@ -330,7 +330,7 @@ fn models(
         Ok(ModelUse {
             name: settings.model.clone(),
             part: part.to_owned(),
-            sha256: crate::weights::sha256(path, context)?,
+            sha256: packshot_models::sha256_of(path, context)?.0,
             licence: "MIT".to_owned(),
         })
     })

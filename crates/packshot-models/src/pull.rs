@@ -99,6 +99,7 @@ pub fn pull(
             resumed_from: 0,
         });
     }
+    let client = Client::new(settings)?;
     std::fs::create_dir_all(store.folder())
         .map_err(|e| Error::io(format!("make the folder {}", store.folder().display()), e))?;
     let url = match &settings.mirror {
@@ -109,25 +110,26 @@ pub fn pull(
     let resumed_from = part.len;
     let mut stage = ByteStage::start(context, "pull", file.bytes.or(model.weights_bytes));
     stage.add(part.len)?;
-    let client = Client::new(settings)?;
-    let mut left = settings.retries;
-    loop {
-        let before = part.len;
-        match transfer(&client, &mut part, &file, &mut stage) {
-            Ok(()) => break,
-            Err(Trouble::Final(error)) => return Err(error),
-            Err(Trouble::Interrupted(why)) => {
-                context.check()?;
-                // A transfer that moves on may be taken up as often as it takes.
-                if part.len <= before {
-                    if left == 0 {
-                        return Err(unreachable(model, &file, &url, store, &why, part.len));
-                    }
-                    left -= 1;
-                }
-                context.detail(format!("the transfer stopped ({why}); going on"));
-            }
+    let outcome = to_the_end(
+        &client,
+        &mut part,
+        &file,
+        &mut stage,
+        settings.retries,
+        context,
+    );
+    if let Err(end) = outcome {
+        let len = part.len;
+        if len == 0 {
+            part.remove();
         }
+        return Err(match end {
+            Trouble::Interrupted(why) => unreachable(model, &file, &url, store, &why, len),
+            Trouble::Final(error) if error.kind() == ErrorKind::Cancelled && len > 0 => {
+                error.with_hint("what came is kept; the same command goes on from there")
+            }
+            Trouble::Final(error) => error,
+        });
     }
     stage.finish();
     let sha256 = hex(&part.hash.clone().finalize());
@@ -265,6 +267,36 @@ impl Part {
         // What cannot be removed is found wrong again the next time.
         let _ = std::fs::remove_file(&self.path);
         let _ = std::fs::remove_file(&self.note_path);
+    }
+}
+
+/// Requests until the file is whole, or `retries` in a row brought nothing.
+fn to_the_end(
+    client: &Client,
+    part: &mut Part,
+    file: &PublishedFile,
+    stage: &mut ByteStage<'_>,
+    retries: u32,
+    context: &Context<'_>,
+) -> Result<(), Trouble> {
+    let mut left = retries;
+    loop {
+        let before = part.len;
+        let Err(trouble) = transfer(client, part, file, stage) else {
+            return Ok(());
+        };
+        context.check()?;
+        let Trouble::Interrupted(why) = &trouble else {
+            return Err(trouble);
+        };
+        // A transfer that moves on may be taken up as often as it takes.
+        if part.len <= before {
+            if left == 0 {
+                return Err(trouble);
+            }
+            left -= 1;
+        }
+        context.detail(format!("the transfer stopped ({why}); going on"));
     }
 }
 
@@ -407,5 +439,5 @@ fn cannot_write(path: &std::path::Path, error: std::io::Error) -> Error {
         .with_hint("free some space, or name another folder with the variable PACKSHOT_HOME")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "pull"))]
 mod tests;

@@ -299,3 +299,4 @@ fn known_model(sha256: &str, store: Option<&Store>) -> Option<&'static Model> {
                 .and_then(|store| store.record(model))
                 .is_some_and(|record| record.sha256 == sha256)
     })
+}

@@ -130,8 +130,15 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        // Nor the models of whoever runs the tests.
+        command.env("PACKSHOT_HOME", self.path("home"));
         command
     }
+}
+
+/// Runs a command of [`Place::command`] to its end.
+pub fn finish(mut command: Command) -> Outcome {
+    finished(command.output())
 }
 
 fn finished(output: std::io::Result<Output>) -> Outcome {

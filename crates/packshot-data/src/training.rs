@@ -82,6 +82,15 @@ impl TrainingSet {
         }
         Ok(Self { objects })
     }
+
+    /// Reads the bytes of a file that [`crate::pack`] made. They may be anything: memory is bounded
+    /// by their number.
+    ///
+    /// # Errors
+    /// [`packshot_core::ErrorKind::BadInput`] when it is no training set or broken.
+    pub fn from_pack(bytes: &[u8]) -> Result<Self> {
+        unpack::read(bytes).map(|objects| Self { objects })
+    }
 }
 
 impl TrainingObject {

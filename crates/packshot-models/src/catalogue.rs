@@ -12,8 +12,21 @@ pub const MINI: &str = "packshot-mini";
 pub enum Availability {
     /// Part of the program.
     Embedded,
-    /// Known, but this version of Packshot cannot run it yet.
-    NotBuiltYet,
+    /// A file that is downloaded on demand, see [`crate::Store`].
+    Download,
+}
+
+/// A file as its makers publish it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PublishedFile {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is.
+    pub url: &'static str,
+    /// Its size, where its makers say it.
+    pub bytes: Option<u64>,
+    /// Its SHA-256 in hexadecimal, where its makers say it.
+    pub sha256: Option<&'static str>,
 }
 
 /// An entry of the catalogue.
@@ -31,8 +44,13 @@ pub struct Model {
     pub limits: &'static str,
     /// Whether it can be used.
     pub availability: Availability,
-    /// Size of its 32-bit weights in bytes, where it is not embedded and the size is known.
-    pub published_bytes: Option<u64>,
+    /// Size of its 32-bit weights in bytes, where it is not embedded and the size is known; its file
+    /// may be larger, or smaller with 16-bit weights.
+    pub weights_bytes: Option<u64>,
+    /// Its file, where it is not embedded.
+    pub file: Option<PublishedFile>,
+    /// Names of the models that it does not work without.
+    pub needs: &'static [&'static str],
 }
 
 impl Model {
@@ -40,7 +58,7 @@ impl Model {
     pub fn parts(&self) -> &'static [EmbeddedPart] {
         match self.availability {
             Availability::Embedded => &embedded::PARTS,
-            Availability::NotBuiltYet => &[],
+            Availability::Download => &[],
         }
     }
 
@@ -61,12 +79,28 @@ impl Model {
 
 const POINT_E: &str = "OpenAI, github.com/openai/point-e";
 const POINT_E_LIMITS: &str = "coarse shapes with noisy colours; its makers say so themselves";
-const LATER: Availability = Availability::NotBuiltYet;
+
+/// CLIP ViT-L/14, which the Point-E models take their conditions from.
+pub const CLIP: &str = "clip-vit-l14";
+
+/// A file of the Point-E project. Its makers publish neither sizes nor hashes.
+macro_rules! point_e_file {
+    ($name:literal) => {
+        Some(PublishedFile {
+            name: $name,
+            url: concat!("https://openaipublic.azureedge.net/main/point-e/", $name),
+            bytes: None,
+            sha256: None,
+        })
+    };
+}
 
 const fn point_e(
     name: &'static str,
     summary: &'static str,
-    bytes: u64,
+    weights_bytes: u64,
+    file: Option<PublishedFile>,
+    needs: &'static [&'static str],
     limits: &'static str,
 ) -> Model {
     Model {
@@ -75,8 +109,10 @@ const fn point_e(
         licence: "MIT",
         origin: POINT_E,
         limits,
-        availability: LATER,
-        published_bytes: Some(bytes),
+        availability: Availability::Download,
+        weights_bytes: Some(weights_bytes),
+        file,
+        needs,
     }
 }
 
@@ -90,56 +126,101 @@ static CATALOGUE: &[Model] = &[
                  colours; one object a picture, seen from its front left; no writing, no people, \
                  no fine detail",
         availability: Availability::Embedded,
-        published_bytes: None,
+        weights_bytes: None,
+        file: None,
+        needs: &[],
     },
     point_e(
         "base40M-textvec",
         "prompt to 1,024 points",
         161_335_344,
+        point_e_file!("base_40m_textvec.pt"),
+        &[CLIP],
         POINT_E_LIMITS,
     ),
     point_e(
         "base40M-imagevec",
         "picture (CLIP vector) to 1,024 points",
         161_335_344,
+        point_e_file!("base_40m_imagevec.pt"),
+        &[CLIP],
         POINT_E_LIMITS,
     ),
     point_e(
         "base40M-uncond",
         "1,024 points of anything",
         159_760_432,
+        point_e_file!("base_40m_uncond.pt"),
+        &[],
         "takes neither prompt nor picture",
     ),
     point_e(
         "base40M",
         "picture (CLIP grid) to 1,024 points",
         161_867_824,
+        point_e_file!("base_40m.pt"),
+        &[CLIP],
         POINT_E_LIMITS,
     ),
     point_e(
         "base300M",
         "picture (CLIP grid) to 1,024 points, better and slower",
         1_247_113_264,
+        point_e_file!("base_300m.pt"),
+        &[CLIP],
         POINT_E_LIMITS,
     ),
     point_e(
         "base1B",
         "picture (CLIP grid) to 1,024 points, best and slowest",
         4_977_246_256,
+        point_e_file!("base_1b.pt"),
+        &[CLIP],
         "needs about 5 GB of memory for its weights",
     ),
     point_e(
         "upsample",
-        "1,024 points and the picture to 4,096 points",
+        "1,024 points, with or without the picture, to 4,096 points",
         161_882_160,
+        point_e_file!("upsample_40m.pt"),
+        &[],
         POINT_E_LIMITS,
     ),
     point_e(
         "sdf",
         "points to a signed distance field, for meshes",
         37_927_940,
+        point_e_file!("sdf.pt"),
+        &[],
         "closes holes that should stay open",
     ),
+    point_e(
+        "pointnet",
+        "features of clouds, for the evaluations P-FID and P-IS",
+        23_437_984,
+        point_e_file!("pointnet.pt"),
+        &[],
+        "knows the 40 classes of ModelNet",
+    ),
+    Model {
+        name: CLIP,
+        summary: "CLIP ViT-L/14: prompts and pictures to what the Point-E models take",
+        licence: "MIT",
+        origin: "OpenAI, github.com/openai/CLIP",
+        limits: "English; its makers list the biases of its training data",
+        availability: Availability::Download,
+        weights_bytes: None,
+        file: Some(PublishedFile {
+            name: "ViT-L-14.pt",
+            url: concat!(
+                "https://openaipublic.azureedge.net/clip/models/",
+                "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt"
+            ),
+            bytes: None,
+            sha256: Some("b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836"),
+        }),
+        needs: &[],
+    },
 ];
 
 /// Every model that this version knows of, the embedded one first.
@@ -188,6 +269,8 @@ mod tests {
     fn names_are_unique_and_every_entry_has_a_licence() {
         for (i, model) in catalogue().iter().enumerate() {
             assert!(!model.licence.is_empty() && !model.limits.is_empty());
+            assert_eq!(model.file.is_some(), model.is_download());
+            assert!(model.needs.iter().all(|needed| find(needed).is_ok()));
             assert!(
                 catalogue()[..i]
                     .iter()

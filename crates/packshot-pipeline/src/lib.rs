@@ -19,6 +19,7 @@ pub mod prompts;
 pub mod slug;
 pub mod train;
 mod warnings;
+pub mod weights;
 
 pub use packshot_encoders::WORDNET_LICENCE;
 pub use packshot_models as models;

@@ -93,7 +93,7 @@ pub(crate) enum Command {
     /// Measure results against references
     #[command(subcommand)]
     Eval(eval::Command),
-    /// Show which models there are
+    /// Show, download, check and convert models
     #[command(subcommand)]
     Models(models::Command),
     /// Measure the hot paths beside the limits of this machine

@@ -31,8 +31,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "serve",
         "worker",
         "eval fit x",
-        "models pull base40M",
-        "models verify",
         "bench nerf",
         "generate chair --mesh",
         "generate chair --best-of 3",

@@ -3,6 +3,7 @@
 mod dtype;
 mod file;
 mod pickle;
+mod read;
 mod safetensors_index;
 mod sniff;
 mod source;

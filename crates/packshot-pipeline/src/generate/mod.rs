@@ -8,7 +8,6 @@ mod networks;
 mod point_e;
 mod record;
 mod settings;
-mod weight_files;
 
 use crate::prompt::checked_prompt;
 use crate::slug::slug;

@@ -60,13 +60,14 @@ pub(crate) fn runnable(name: &str) -> Result<&'static Model> {
     let model = find(name)?;
     match model.availability {
         Availability::Embedded => Ok(model),
-        Availability::NotBuiltYet => Err(Error::missing_model(format!(
-            "the model \"{}\" cannot be run by this version",
+        Availability::Download => Err(Error::missing_model(format!(
+            "the model \"{}\" cannot be run by `generate` in this version",
             model.name
         ))
-        .with_hint(
-            "leave --model out to use packshot-mini; `packshot models list` shows all models",
-        )),
+        .with_hint(format!(
+            "leave --model out to use packshot-mini; `packshot models pull {}` gets the file",
+            model.name
+        ))),
     }
 }
 

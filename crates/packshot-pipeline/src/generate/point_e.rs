@@ -81,7 +81,7 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
                 .with_hint("take base40M-textvec for prompts, base40M for pictures")
         })?;
         Ok(NetworkFile {
-            weights: super::weight_files::locate(name, weights)?,
+            weights: crate::weights::locate(name, weights)?,
             network,
         })
     };
@@ -99,10 +99,7 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
     let upsampler = with_upsampler.then(|| network(UPSAMPLER)).transpose()?;
     let clip = match input {
         InputKind::Nothing => None,
-        _ => Some(super::weight_files::locate(
-            super::weight_files::CLIP,
-            weights,
-        )?),
+        _ => Some(crate::weights::locate(packshot_models::CLIP, weights)?),
     };
     Ok(PointEFiles {
         input,
@@ -330,7 +327,7 @@ fn models(
         Ok(ModelUse {
             name: settings.model.clone(),
             part: part.to_owned(),
-            sha256: super::weight_files::sha256(path, context)?,
+            sha256: packshot_models::sha256_of(path, context)?.0,
             licence: "MIT".to_owned(),
         })
     })

@@ -119,8 +119,10 @@ impl TransformerConfig {
     /// [`packshot_core::ErrorKind::BadInput`] with the line for text that cannot be read, at the
     /// field for sizes that do not go together.
     pub fn from_text(text: &str) -> Result<Self> {
+        let unreadable =
+            |error: Error| error.with_hint("it needs width, layers, heads, n_ctx and condition");
         let config: Self = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|e| Error::bad_input(e.to_string()))?
+            serde_json::from_str(text).map_err(|e| unreadable(Error::bad_input(e.to_string())))?
         } else {
             toml::from_str(text).map_err(|e| {
                 let start = e.span().map_or(0, |span| span.start.min(text.len()));
@@ -129,7 +131,7 @@ impl TransformerConfig {
                     .filter(|&&b| b == b'\n')
                     .count()
                     + 1;
-                Error::bad_input(e.message()).at(format!("line {line}"))
+                unreadable(Error::bad_input(e.message()).at(format!("line {line}")))
             })?
         };
         config.validate()?;
@@ -141,7 +143,11 @@ impl TransformerConfig {
     /// # Errors
     /// [`packshot_core::ErrorKind::BadInput`] at the field that does not fit.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |field: &str, why: &str| Err(Error::bad_input(why).at(field));
+        let wrong = |field: &str, why: &str| {
+            Err(Error::bad_input(why)
+                .at(field)
+                .with_hint("compare with the sizes of the network that the file was saved from"))
+        };
         if self.width == 0 || !self.width.is_multiple_of(2) {
             return wrong("width", "it must be even and above 0");
         }

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// `packshot models list` shows all; a .json file describes one of your own
     #[arg(long, env = "PACKSHOT_MODEL", hide_env = true, value_name = "NAME")]
     pub model: Option<String>,
-    /// Folder of the weight files of Point-E's models and of CLIP
+    /// Folder of the weight files of Point-E's models and of CLIP [default: where `models pull` puts them]
     #[arg(long, env = "PACKSHOT_WEIGHTS", hide_env = true, value_name = "DIR")]
     pub weights: Option<PathBuf>,
     /// Seed; the same seed gives the same files [default: drawn and recorded]
@@ -207,7 +207,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
             let batch = Batch {
                 list,
                 seed: options.seed.map(Seed),
-                weights: options.weights,
+                weights: options.weights.or_else(super::models::downloads),
                 settings,
             };
             generate_batch(&batch, &target, &mut draw_seed, session.force, &context)?
@@ -218,7 +218,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
                 photo: arguments.image,
                 seed: options.seed.map_or_else(draw_seed, Seed),
                 count: options.count,
-                weights: options.weights,
+                weights: options.weights.or_else(super::models::downloads),
                 settings,
             };
             let target = arguments.output.unwrap_or_else(|| default_target(&request));

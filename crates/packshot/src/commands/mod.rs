@@ -29,7 +29,7 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Dataset(command) => dataset::run(command, file.dataset, session),
         Command::Train(command) => train::run(command, file.train, session),
         Command::Eval(command) => eval::run(command, file.eval, session),
-        Command::Models(command) => models::run(command),
+        Command::Models(command) => models::run(command, file.models, session),
         Command::Bench(command) => bench::run(command, session),
         Command::Doctor(_) => doctor::run(),
         Command::Fit(_) => later::command("fit"),

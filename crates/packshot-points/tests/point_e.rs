@@ -2,15 +2,26 @@
 
 use candle_core::{Device, Tensor};
 use packshot_core::Seed;
+use packshot_core::parity::TensorFile;
+use packshot_geometry::PointCloud;
 use packshot_nn::params::Params;
+use packshot_nn::weights::Weights;
 use packshot_points::point_e::{
-    ChannelScaling, Condition, ConditionInput, PointTransformer, Taps, TransformerConfig, parity,
+    ChannelScaling, Condition, ConditionInput, PointTransformer, SdfConfig, SdfMeshSettings,
+    SdfNetwork, Taps, TransformerConfig, parity, sdf_mesh,
 };
 use std::path::PathBuf;
 
+fn data() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e")
+}
+
 fn assert_within_tolerance(name: &str, tensors: usize) {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e");
-    let case = parity::run(&dir, &format!("sample_{name}.safetensors"))
+    assert_file_within_tolerance(&format!("sample_{name}"), tensors);
+}
+
+fn assert_file_within_tolerance(name: &str, tensors: usize) {
+    let case = parity::run(&data(), &format!("{name}.safetensors"))
         .expect("the case can be read")
         .expect("the case is of this crate");
     assert_eq!(case.tensors.len(), tensors, "{name}");
@@ -44,9 +55,60 @@ fn both_stages_for_a_text_and_for_a_batch_of_images() {
 }
 
 #[test]
+fn signed_distances_and_their_meshes() {
+    assert_file_within_tolerance("fwd_sdf", 1);
+    assert_file_within_tolerance("sdf_mesh", 16);
+}
+
+/// The reference's signed distance network with `shift` added to what it gives.
+fn sdf_network(shift: f32) -> SdfNetwork {
+    let path = data().join("models/sdf.safetensors");
+    let bytes = std::fs::read(path).expect("the weights are there");
+    let mut tensors = Weights::from_bytes(&bytes)
+        .expect("the weights can be read")
+        .tensors;
+    let bias = &tensors["output_proj.bias"];
+    let shifted = bias
+        .to_dtype(candle_core::DType::F32)
+        .and_then(|b| b + f64::from(shift));
+    tensors.insert(
+        "output_proj.bias".to_owned(),
+        shifted.expect("a number can be added"),
+    );
+    let config = SdfConfig {
+        width: 64,
+        encoder_layers: 2,
+        decoder_layers: 2,
+        ..SdfConfig::published()
+    };
+    SdfNetwork::new(&Params::loaded(tensors, &Device::Cpu), &config).expect("the sizes fit")
+}
+
+#[test]
+fn coarse_to_fine_meshes_equal_dense_ones() {
+    let file = TensorFile::open(&data().join("sdf_mesh.safetensors")).expect("it can be read");
+    let coords = file.f32s("coords").expect("they are there");
+    let cloud = PointCloud::new(coords.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect());
+    let raw = file.f32s("sdf_raw").expect("it is there");
+    let mean = raw.iter().sum::<f32>() / raw.len() as f32;
+    let settings = |dense| SdfMeshSettings { grid: 33, dense };
+    let network = sdf_network(-mean);
+    let dense = sdf_mesh(&network, &cloud, settings(true)).expect("there is a surface");
+    let fine = sdf_mesh(&network, &cloud, settings(false)).expect("there is a surface");
+    assert!(dense.mesh.triangles.len() > 1000);
+    assert_eq!(fine.mesh, dense.mesh);
+    assert_eq!(dense.evaluated, 33 * 33 * 33);
+    assert!(fine.evaluated * 2 < dense.evaluated, "{}", fine.evaluated);
+    // A field of one sign is moved to its mean, as the reference does.
+    let one_sign = sdf_mesh(&sdf_network(0.0), &cloud, settings(false)).expect("it is moved");
+    assert!(one_sign.shift != 0.0 && !one_sign.mesh.triangles.is_empty());
+    assert!(sdf_mesh(&network, &PointCloud::default(), settings(true)).is_err());
+}
+
+#[test]
 fn files_of_others_are_left_to_others() {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e");
-    for file in ["README.md", "fwd_sdf.safetensors", "schedules.safetensors"] {
+    let dir = data();
+    for file in ["README.md", "schedules.safetensors"] {
         assert_eq!(parity::run(&dir, file).unwrap(), None, "{file}");
     }
     assert!(parity::run(&dir, "fwd_unknown.safetensors").is_err());

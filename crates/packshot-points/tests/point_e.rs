@@ -5,10 +5,9 @@ use packshot_core::Seed;
 use packshot_core::parity::TensorFile;
 use packshot_geometry::PointCloud;
 use packshot_nn::params::Params;
-use packshot_nn::weights::Weights;
 use packshot_points::point_e::{
-    ChannelScaling, Condition, ConditionInput, PointTransformer, SdfConfig, SdfMeshSettings,
-    SdfNetwork, Taps, TransformerConfig, parity, sdf_mesh,
+    ChannelScaling, Condition, ConditionInput, PointTransformer, SdfMeshSettings, Taps,
+    TransformerConfig, parity, sdf_mesh,
 };
 use std::path::PathBuf;
 
@@ -60,30 +59,6 @@ fn signed_distances_and_their_meshes() {
     assert_file_within_tolerance("sdf_mesh", 16);
 }
 
-/// The reference's signed distance network with `shift` added to what it gives.
-fn sdf_network(shift: f32) -> SdfNetwork {
-    let path = data().join("models/sdf.safetensors");
-    let bytes = std::fs::read(path).expect("the weights are there");
-    let mut tensors = Weights::from_bytes(&bytes)
-        .expect("the weights can be read")
-        .tensors;
-    let bias = &tensors["output_proj.bias"];
-    let shifted = bias
-        .to_dtype(candle_core::DType::F32)
-        .and_then(|b| b + f64::from(shift));
-    tensors.insert(
-        "output_proj.bias".to_owned(),
-        shifted.expect("a number can be added"),
-    );
-    let config = SdfConfig {
-        width: 64,
-        encoder_layers: 2,
-        decoder_layers: 2,
-        ..SdfConfig::published()
-    };
-    SdfNetwork::new(&Params::loaded(tensors, &Device::Cpu), &config).expect("the sizes fit")
-}
-
 #[test]
 fn coarse_to_fine_meshes_equal_dense_ones() {
     let file = TensorFile::open(&data().join("sdf_mesh.safetensors")).expect("it can be read");
@@ -92,7 +67,8 @@ fn coarse_to_fine_meshes_equal_dense_ones() {
     let raw = file.f32s("sdf_raw").expect("it is there");
     let mean = raw.iter().sum::<f32>() / raw.len() as f32;
     let settings = |dense| SdfMeshSettings { grid: 33, dense };
-    let network = sdf_network(-mean);
+    let raw_network = || parity::load_sdf_model(&data(), "sdf").expect("it can be loaded");
+    let network = raw_network().with_offset(-mean);
     let dense = sdf_mesh(&network, &cloud, settings(true)).expect("there is a surface");
     let fine = sdf_mesh(&network, &cloud, settings(false)).expect("there is a surface");
     assert!(dense.mesh.triangles.len() > 1000);
@@ -100,7 +76,7 @@ fn coarse_to_fine_meshes_equal_dense_ones() {
     assert_eq!(dense.evaluated, 33 * 33 * 33);
     assert!(fine.evaluated * 2 < dense.evaluated, "{}", fine.evaluated);
     // A field of one sign is moved to its mean, as the reference does.
-    let one_sign = sdf_mesh(&sdf_network(0.0), &cloud, settings(false)).expect("it is moved");
+    let one_sign = sdf_mesh(&raw_network(), &cloud, settings(false)).expect("it is moved");
     assert!(one_sign.shift != 0.0 && !one_sign.mesh.triangles.is_empty());
     assert!(sdf_mesh(&network, &PointCloud::default(), settings(true)).is_err());
 }

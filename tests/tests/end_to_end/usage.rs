@@ -25,7 +25,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
     for arguments in [
         "fit photos -o field",
         "view fit -o out --turntable 4",
-        "mesh fit -o x.glb",
         "cloud fit -o x.ply",
         "shoot asset --scene plain -o out",
         "serve",
@@ -34,7 +33,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "models pull base40M",
         "models verify",
         "bench nerf",
-        "generate chair --mesh",
         "generate chair --best-of 3",
         "generate chair --formats usdz",
     ] {

@@ -30,7 +30,7 @@ const ROUNDS: f32 = 2.0;
 const ROUGH_NEIGHBOURS: usize = 32;
 /// Distance of points from the plane of their neighbours, in spacings, that is no noise but the
 /// curvature of usual shapes.
-const SMOOTH_RESIDUAL: f32 = 0.2;
+const SMOOTH_RESIDUAL: f32 = 0.25;
 /// Most that noise widens what is looked at.
 const MOST_ROUGH: f32 = 3.0;
 

@@ -8,7 +8,7 @@ mod operations;
 mod samples;
 mod sdf;
 
-use super::PointTransformer;
+use super::{PointTransformer, SdfNetwork};
 use packshot_core::Result;
 use packshot_core::parity::CaseResult;
 use packshot_diffusion::parity::TensorFile;
@@ -20,6 +20,14 @@ use std::path::Path;
 /// When there are no such sizes or weights, or they do not go together.
 pub fn load_model(dir: &Path, model: &str) -> Result<PointTransformer> {
     models::load(dir, model)
+}
+
+/// Loads the signed distance network `model` of a reference folder.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_sdf_model(dir: &Path, model: &str) -> Result<SdfNetwork> {
+    models::load_sdf(dir, model)
 }
 
 /// Runs the case `file` of the folder `dir`; `None` when the file is not of these networks.

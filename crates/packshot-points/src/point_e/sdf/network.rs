@@ -135,6 +135,7 @@ pub struct SdfNetwork {
     decoder: Vec<DecoderBlock>,
     ln_post: LayerNorm,
     output: Linear,
+    offset: f32,
 }
 
 impl SdfNetwork {
@@ -163,8 +164,16 @@ impl SdfNetwork {
                 .collect::<Result<_>>()?,
             ln_post: LayerNorm::new(&params.sub("ln_post"), width)?,
             output: Linear::new(&params.sub("output_proj"), width, 1)?,
+            offset: 0.0,
             config: config.clone(),
         })
+    }
+
+    /// The network with `offset` added to what it gives: above 0, surfaces grow.
+    #[must_use]
+    pub fn with_offset(mut self, offset: f32) -> Self {
+        self.offset = offset;
+        self
     }
 
     /// The sizes.
@@ -222,6 +231,10 @@ impl SdfNetwork {
         }
         h = self.ln_post.forward(&h)?;
         taps.see("ln_post_out", &h)?;
-        self.output.forward(&h)?.squeeze(2)
+        let distances = self.output.forward(&h)?.squeeze(2)?;
+        match self.offset {
+            0.0 => Ok(distances),
+            offset => distances + f64::from(offset),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::input::extension;
 use crate::npz::read_npz_cloud;
 use crate::{
     Asset, AssetRef, TextureFormat, encode_glb, read_gltf, read_obj, read_ply, write_file,
-    write_obj, write_ply,
+    write_obj, write_ply, write_stl,
 };
 use packshot_core::{Error, Result};
 use packshot_geometry::nearest::median_spacing;
@@ -96,6 +96,7 @@ enum Format {
     Glb,
     Obj,
     Npz,
+    Stl,
 }
 
 impl Format {
@@ -106,7 +107,8 @@ impl Format {
             "glb" => Ok(Self::Glb),
             "obj" => Ok(Self::Obj),
             "npz" => Ok(Self::Npz),
-            later @ ("stl" | "usdz" | "usd" | "usda" | "usdc") => Err(Error::unsupported(format!(
+            "stl" => Ok(Self::Stl),
+            later @ ("usdz" | "usd" | "usda" | "usdc") => Err(Error::unsupported(format!(
                 ".{later} files are not supported yet"
             ))),
             "" => Err(Error::unsupported("the file name has no extension")),
@@ -123,7 +125,7 @@ impl Format {
 
     fn up(self) -> Up {
         match self {
-            Self::Ply | Self::Npz => Up::Z,
+            Self::Ply | Self::Npz | Self::Stl => Up::Z,
             Self::Gltf | Self::Glb | Self::Obj => Up::Y,
         }
     }
@@ -141,6 +143,9 @@ pub fn read_asset(path: &Path) -> Result<Asset> {
         Format::Gltf | Format::Glb => read_gltf(path),
         Format::Obj => read_obj(path),
         Format::Npz => read_npz_cloud(path).map(Asset::from),
+        Format::Stl => Err(Error::unsupported(".stl files cannot be read yet")
+            .at(path.display())
+            .with_hint("use a .ply, .glb, .gltf or .obj file")),
     }
 }
 
@@ -200,11 +205,11 @@ fn lists(asset: &mut Asset) -> (VectorLists<'_>, VectorLists<'_>) {
     (positions, normals)
 }
 
-/// Writes an asset in the format that the extension names: `.ply`, `.glb` or `.obj`. The file
-/// appears under its name when it is whole, over an existing one.
+/// Writes an asset in the format that the extension names: `.ply`, `.glb`, `.obj` or, meshes alone,
+/// `.stl`. The file appears under its name when it is whole, over an existing one.
 ///
 /// # Errors
-/// Those of [`write_ply`], [`crate::write_glb`] and [`write_obj`];
+/// Those of [`write_ply`], [`crate::write_glb`], [`write_obj`] and [`write_stl`];
 /// [`packshot_core::ErrorKind::Unsupported`] for another extension, or for discs or spheres where
 /// there are too many points or none.
 pub fn write_asset<'a>(
@@ -237,6 +242,7 @@ fn write(path: &Path, format: Format, asset: AssetRef<'_>, options: &WriteOption
             write_file(path, &bytes)
         }
         Format::Obj => write_obj(path, asset),
+        Format::Stl => write_stl(path, asset),
         Format::Gltf => Err(Error::unsupported(".gltf files cannot be written")
             .at(path.display())
             .with_hint("write a .glb file, which holds the same in one piece")),

@@ -1,4 +1,4 @@
-//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, Point-E's NPZ in, PNG, JPEG and WebP in and out,
+//! Files of assets and pictures: glTF/GLB, PLY and OBJ in and out, Point-E's NPZ in, STL out, PNG, JPEG and WebP in and out,
 //! and files and folders that never stand half-written under their final name.
 //!
 //! Everything in memory is in Packshot's world space (right-handed, +Z up, front −Y, metres) and
@@ -25,6 +25,7 @@ mod picture_in;
 mod picture_out;
 mod ply;
 mod polygon;
+mod stl;
 mod uri;
 mod words;
 
@@ -42,3 +43,4 @@ pub use picture_out::{
     JPEG_QUALITY, encode_jpeg, encode_png, encode_webp, write_picture, write_png,
 };
 pub use ply::{decode_ply, encode_ply, read_ply, write_ply};
+pub use stl::{encode_stl, write_stl};

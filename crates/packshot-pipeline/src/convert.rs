@@ -32,7 +32,8 @@ pub struct Converted {
     pub size_m: Option<[f32; 3]>,
 }
 
-/// Reads `input` (PLY, GLB, glTF, OBJ), turns, scales, and writes `output` (PLY, GLB, OBJ).
+/// Reads `input` (PLY, GLB, glTF, OBJ), turns, scales, and writes `output` (PLY, GLB, OBJ; STL
+/// for meshes).
 ///
 /// # Errors
 /// `BadInput` and `Unsupported` for the input; `Usage` for settings, for an output format that
@@ -75,19 +76,19 @@ pub fn convert(
 }
 
 /// Refuses an output format before the input is read.
-fn check_format(output: &Path) -> Result<()> {
+pub(crate) fn check_format(output: &Path) -> Result<()> {
     let extension = output
         .extension()
         .map(|e| e.to_string_lossy().to_lowercase());
     let error = match extension.as_deref() {
-        Some("ply" | "glb" | "obj") => return Ok(()),
-        Some(later @ ("stl" | "usdz")) => Error::usage(format!("writing {later} is not built yet")),
+        Some("ply" | "glb" | "obj" | "stl") => return Ok(()),
+        Some("usdz") => Error::usage("writing usdz is not built yet"),
         Some(other) => Error::usage(format!("\"{other}\" cannot be written")),
         None => Error::usage("the output has no extension"),
     };
     Err(error
         .at(output.display())
-        .with_hint("name a .ply, .glb or .obj file"))
+        .with_hint("name a .ply, .glb, .obj or .stl file"))
 }
 
 #[cfg(test)]
@@ -127,7 +128,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let from = place.path().join("a.ply");
         write_cloud(&from);
-        for name in ["b.stl", "b.usdz", "b.gltf", "b", "b.fbx"] {
+        for name in ["b.usdz", "b.gltf", "b", "b.fbx"] {
             let to = place.path().join(name);
             let settings = ConvertSettings::default();
             let error = convert(&from, &to, &settings, false, &Context::silent()).unwrap_err();

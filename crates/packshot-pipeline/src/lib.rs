@@ -11,6 +11,7 @@ pub mod generate;
 pub mod image;
 mod input;
 pub mod machine;
+pub mod mesh;
 mod output;
 pub mod parity;
 pub mod photo;

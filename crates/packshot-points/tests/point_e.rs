@@ -2,15 +2,25 @@
 
 use candle_core::{Device, Tensor};
 use packshot_core::Seed;
+use packshot_core::parity::TensorFile;
+use packshot_geometry::PointCloud;
 use packshot_nn::params::Params;
 use packshot_points::point_e::{
-    ChannelScaling, Condition, ConditionInput, PointTransformer, Taps, TransformerConfig, parity,
+    ChannelScaling, Condition, ConditionInput, PointTransformer, SdfMeshSettings, Taps,
+    TransformerConfig, parity, sdf_mesh,
 };
 use std::path::PathBuf;
 
+fn data() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e")
+}
+
 fn assert_within_tolerance(name: &str, tensors: usize) {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e");
-    let case = parity::run(&dir, &format!("sample_{name}.safetensors"))
+    assert_file_within_tolerance(&format!("sample_{name}"), tensors);
+}
+
+fn assert_file_within_tolerance(name: &str, tensors: usize) {
+    let case = parity::run(&data(), &format!("{name}.safetensors"))
         .expect("the case can be read")
         .expect("the case is of this crate");
     assert_eq!(case.tensors.len(), tensors, "{name}");
@@ -44,9 +54,37 @@ fn both_stages_for_a_text_and_for_a_batch_of_images() {
 }
 
 #[test]
+fn signed_distances_and_their_meshes() {
+    assert_file_within_tolerance("fwd_sdf", 1);
+    assert_file_within_tolerance("sdf_mesh", 16);
+}
+
+#[test]
+fn coarse_to_fine_meshes_equal_dense_ones() {
+    let file = TensorFile::open(&data().join("sdf_mesh.safetensors")).expect("it can be read");
+    let coords = file.f32s("coords").expect("they are there");
+    let cloud = PointCloud::new(coords.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect());
+    let raw = file.f32s("sdf_raw").expect("it is there");
+    let mean = raw.iter().sum::<f32>() / raw.len() as f32;
+    let settings = |dense| SdfMeshSettings { grid: 33, dense };
+    let raw_network = || parity::load_sdf_model(&data(), "sdf").expect("it can be loaded");
+    let network = raw_network().with_offset(-mean);
+    let dense = sdf_mesh(&network, &cloud, settings(true)).expect("there is a surface");
+    let fine = sdf_mesh(&network, &cloud, settings(false)).expect("there is a surface");
+    assert!(dense.mesh.triangles.len() > 1000);
+    assert_eq!(fine.mesh, dense.mesh);
+    assert_eq!(dense.evaluated, 33 * 33 * 33);
+    assert!(fine.evaluated * 2 < dense.evaluated, "{}", fine.evaluated);
+    // A field of one sign is moved to its mean, as the reference does.
+    let one_sign = sdf_mesh(&raw_network(), &cloud, settings(false)).expect("it is moved");
+    assert!(one_sign.shift != 0.0 && !one_sign.mesh.triangles.is_empty());
+    assert!(sdf_mesh(&network, &PointCloud::default(), settings(true)).is_err());
+}
+
+#[test]
 fn files_of_others_are_left_to_others() {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/point_e");
-    for file in ["README.md", "fwd_sdf.safetensors", "schedules.safetensors"] {
+    let dir = data();
+    for file in ["README.md", "schedules.safetensors"] {
         assert_eq!(parity::run(&dir, file).unwrap(), None, "{file}");
     }
     assert!(parity::run(&dir, "fwd_unknown.safetensors").is_err());

@@ -1,7 +1,7 @@
 //! `packshot.toml`, the lowest of the three layers of settings (flags, variables, file).
 
 use crate::cli::Globals;
-use crate::commands::{convert, dataset, eval, generate, image, models, train};
+use crate::commands::{convert, dataset, eval, generate, image, mesh, models, train};
 use packshot_core::Error;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub(crate) struct File {
     pub generate: generate::Options,
     pub image: image::Options,
     pub convert: convert::Options,
+    pub mesh: mesh::Options,
     pub dataset: dataset::Section,
     pub train: train::Options,
     pub eval: eval::Options,

@@ -6,6 +6,7 @@ mod batch;
 mod convert;
 mod generate;
 mod interrupt;
+mod mesh;
 mod models;
 mod photo;
 mod point_e;

@@ -25,14 +25,12 @@ fn commands_and_flags_that_are_not_built_say_so() {
     for arguments in [
         "fit photos -o field",
         "view fit -o out --turntable 4",
-        "mesh fit -o x.glb",
         "cloud fit -o x.ply",
         "shoot asset --scene plain -o out",
         "serve",
         "worker",
         "eval fit x",
         "bench nerf",
-        "generate chair --mesh",
         "generate chair --best-of 3",
         "generate chair --formats usdz",
     ] {

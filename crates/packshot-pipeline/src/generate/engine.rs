@@ -46,8 +46,9 @@ impl Plan {
             Self::Mini(needs) => (mini_gflop(settings, *needs) * 1e9, MEMORY_BYTES),
             Self::PointE(files) => point_e::cost(files, settings),
         };
+        let mesh_flop = if settings.mesh { MESH_GFLOP * 1e9 } else { 0.0 };
         context.send(Message::Cost {
-            flop: flop * f64::from(count),
+            flop: (flop + mesh_flop) * f64::from(count),
             memory_bytes,
         });
     }
@@ -78,10 +79,12 @@ impl Engine {
     /// # Errors
     /// Those of the networks; `Cancelled`.
     pub(super) fn make(&self, job: &Job, context: &Context<'_>) -> Result<Made> {
-        match self {
+        let mut made = match self {
             Self::Mini(networks) => make::make(networks, job, context),
             Self::PointE(engine) => engine.make(job, context),
-        }
+        }?;
+        make::add_mesh(&mut made, &job.settings, context)?;
+        Ok(made)
     }
 
     /// What was loaded, for the record.
@@ -111,6 +114,8 @@ impl Engine {
 const IMAGE_GFLOP: f64 = 0.92;
 const POINTS_GFLOP: f64 = 6.4;
 const UPSAMPLER_GFLOP: f64 = 1.7;
+/// Work of a mesh in GFLOP, roughly: what it takes depends on the shape.
+const MESH_GFLOP: f64 = 15.0;
 /// Memory of a run of packshot-mini in bytes.
 const MEMORY_BYTES: u64 = 120 << 20;
 

@@ -30,6 +30,10 @@ impl AssetFolder {
         for format in settings.all_formats() {
             let path = self.path.join(format.file_name());
             packshot_formats::write_asset(&path, &made.cloud, &WriteOptions::default())?;
+            if let Some(mesh) = &made.mesh {
+                let path = self.path.join(format.mesh_file_name());
+                packshot_formats::write_asset(&path, mesh, &WriteOptions::default())?;
+            }
         }
         if let Some(image) = &made.image {
             packshot_formats::write_picture(&self.path.join(IMAGE), image)?;
@@ -53,6 +57,10 @@ impl AssetFolder {
                 .into_iter()
                 .map(CloudFormat::file_name),
         );
+        if made.mesh.is_some() {
+            let formats = job.settings.all_formats().into_iter();
+            files.extend(formats.map(CloudFormat::mesh_file_name));
+        }
         files.extend(made.image.is_some().then_some(IMAGE));
         files.push(PREVIEW);
         let record = Record::new(job, models, made, warnings, &files);

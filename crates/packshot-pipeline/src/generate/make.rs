@@ -2,10 +2,11 @@
 
 use super::networks::{Networks, loaded};
 use super::settings::{PointCount, Settings};
+use crate::mesh::{Finish, MeshSettings, mesh_of_cloud};
 use crate::photo::{Cut, frame_photo};
 use packshot_core::{Context, Image, Result, Seed};
 use packshot_encoders::words::Prompt;
-use packshot_geometry::PointCloud;
+use packshot_geometry::{Mesh, PointCloud};
 use packshot_image::ImageSettings;
 use packshot_points::mini::{PICTURE, PointsSettings, UpsamplerSettings};
 use serde::Serialize;
@@ -24,6 +25,12 @@ pub(crate) enum Source {
     },
 }
 
+/// The mesh of an asset: more triangles show no more of 4,096 points.
+const MESH: MeshSettings = MeshSettings {
+    faces: Some(20_000),
+    finish: Finish::VertexColours,
+};
+
 /// An asset to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
@@ -38,6 +45,8 @@ pub(crate) struct Job {
 pub(crate) struct Made {
     /// World space.
     pub(crate) cloud: PointCloud,
+    /// Where one was asked for, in the same place.
+    pub(crate) mesh: Option<Mesh>,
     /// What the point networks were shown; `None` where they were told a text.
     pub(crate) image: Option<Image>,
     /// How the prompt was read; `None` for photos.
@@ -56,8 +65,23 @@ pub struct Timings {
     pub points_secs: f64,
     /// From 1,024 to 4,096 points.
     pub upsampler_secs: f64,
+    /// From the cloud to a mesh.
+    pub mesh_secs: f64,
     /// Preview and files.
     pub files_secs: f64,
+}
+
+/// Makes the mesh of an asset where one is asked for.
+///
+/// # Errors
+/// When the cloud encloses nothing; `Cancelled`.
+pub(crate) fn add_mesh(made: &mut Made, settings: &Settings, context: &Context<'_>) -> Result<()> {
+    if settings.mesh {
+        let mut timer = Lap(Instant::now());
+        made.mesh = Some(mesh_of_cloud(&made.cloud, &MESH, context)?.mesh);
+        made.timings.mesh_secs = timer.lap();
+    }
+    Ok(())
 }
 
 /// Runs the stages.
@@ -126,6 +150,7 @@ pub(crate) fn make(networks: &Networks, job: &Job, context: &Context<'_>) -> Res
     }
     Ok(Made {
         cloud,
+        mesh: None,
         image: Some(image),
         reading,
         cut,

@@ -274,6 +274,7 @@ impl PointEEngine {
         }
         Ok(Made {
             cloud,
+            mesh: None,
             image: self.shown.as_ref().map(|shown| shown.image.clone()),
             reading: None,
             cut: self.shown.as_ref().and_then(|shown| shown.cut),

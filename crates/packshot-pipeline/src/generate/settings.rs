@@ -50,7 +50,16 @@ pub enum CloudFormat {
 }
 
 impl CloudFormat {
-    /// Name of the file in an asset folder.
+    /// Name of the mesh's file in an asset folder.
+    pub fn mesh_file_name(self) -> &'static str {
+        match self {
+            Self::Ply => "mesh.ply",
+            Self::Glb => "mesh.glb",
+            Self::Obj => "mesh.obj",
+        }
+    }
+
+    /// Name of the cloud's file in an asset folder.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Ply => "cloud.ply",
@@ -151,7 +160,9 @@ pub struct Settings {
     pub sampler: Sampler,
     /// Longest side of the result; without it, one metre.
     pub size: Option<Length>,
-    /// Formats of the cloud besides PLY and GLB, which are always written.
+    /// Whether a mesh is made of the cloud.
+    pub mesh: bool,
+    /// Formats of the cloud and the mesh besides PLY and GLB, which are always written.
     pub formats: Vec<CloudFormat>,
 }
 
@@ -176,6 +187,7 @@ impl Settings {
             upsampler_steps,
             sampler: Sampler::default(),
             size: None,
+            mesh: false,
             formats: vec![CloudFormat::Ply, CloudFormat::Glb],
         }
     }

@@ -1,5 +1,5 @@
 //! Point-E (Nichol et al. 2022, arXiv 2212.08751): transformers over points, a base stage that
-//! makes a coarse cloud and an upsampler that fills it up.
+//! makes a coarse cloud and an upsampler that fills it up; and a network that meshes clouds.
 //!
 //! One network serves all of its models: [`TransformerConfig`] says how wide, deep and conditioned
 //! it is. Names and shapes of the parameters are those of the published files. Clouds are channels
@@ -13,6 +13,7 @@ mod diffusion;
 mod generator;
 mod published;
 mod sampler;
+mod sdf;
 mod solver;
 mod tensors;
 mod transformer;
@@ -31,6 +32,9 @@ pub use packshot_diffusion::{KarrasConfig, KarrasMethod};
 pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,
+};
+pub use sdf::{
+    EncodedClouds, SdfConfig, SdfMesh, SdfMeshSettings, SdfNetwork, sdf_lattice, sdf_mesh,
 };
 pub use solver::{SolverConfig, Spacing};
 pub use transformer::{ConditionInput, ConditionTokens, PointTransformer, Taps};

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     /// PLY, GLB, glTF or OBJ file to read
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// PLY, GLB or OBJ file to write
+    /// PLY, GLB, OBJ or (meshes) STL file to write
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
     #[command(flatten)]

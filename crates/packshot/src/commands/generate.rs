@@ -83,7 +83,8 @@ pub(crate) struct Options {
     pub formats: Option<Vec<String>>,
     #[arg(long, hide = true)]
     pub best_of: Option<u32>,
-    #[arg(long, hide = true)]
+    /// Make a closed, coloured mesh of the cloud too
+    #[arg(long)]
     pub mesh: bool,
 }
 
@@ -144,7 +145,6 @@ impl Options {
 
     /// Plain values, with the defaults in.
     fn resolve(&self) -> Result<Settings, Error> {
-        later::flag("--mesh", self.mesh)?;
         later::flag("--best-of", self.best_of.is_some())?;
         let preset = match self.preset {
             Some(PresetName::Draft) => Preset::Draft,
@@ -166,6 +166,7 @@ impl Options {
                 .map_err(|e: Error| e.at("--formats"))?;
         }
         settings.size = self.size;
+        settings.mesh = self.mesh;
         settings.image_steps = self.image_steps.unwrap_or(settings.image_steps);
         if let Some(steps) = self.points_steps {
             settings.points_steps = steps;

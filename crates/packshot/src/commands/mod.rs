@@ -8,6 +8,7 @@ pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod image;
 pub(crate) mod later;
+pub(crate) mod mesh;
 pub(crate) mod models;
 pub(crate) mod parity;
 pub(crate) mod train;
@@ -34,7 +35,7 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Doctor(_) => doctor::run(),
         Command::Fit(_) => later::command("fit"),
         Command::View(_) => later::command("view"),
-        Command::Mesh(_) => later::command("mesh"),
+        Command::Mesh(arguments) => mesh::run(arguments, file.mesh, session),
         Command::Cloud(_) => later::command("cloud"),
         Command::Shoot(_) => later::command("shoot"),
         Command::Parity(arguments) => parity::run(&arguments, session),

@@ -1,13 +1,14 @@
 //! Checks against Point-E's own results, in any folder of that form: `fwd_*` are forwards,
-//! `sample_*` with `samplers.json` whole runs on given noise, `models/` the weights and
+//! `sample_*` with `samplers.json` whole runs on given noise, `sdf_mesh` a mesh, `models/` the weights and
 //! `models/configs.json` their sizes, `pointcloud_ops` operations on clouds. Sizes are read from the files.
 
 mod forward;
 mod models;
 mod operations;
 mod samples;
+mod sdf;
 
-use super::PointTransformer;
+use super::{PointTransformer, SdfNetwork};
 use packshot_core::Result;
 use packshot_core::parity::CaseResult;
 use packshot_diffusion::parity::TensorFile;
@@ -21,6 +22,14 @@ pub fn load_model(dir: &Path, model: &str) -> Result<PointTransformer> {
     models::load(dir, model)
 }
 
+/// Loads the signed distance network `model` of a reference folder.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_sdf_model(dir: &Path, model: &str) -> Result<SdfNetwork> {
+    models::load_sdf(dir, model)
+}
+
 /// Runs the case `file` of the folder `dir`; `None` when the file is not of these networks.
 ///
 /// # Errors
@@ -30,11 +39,16 @@ pub fn run(dir: &Path, file: &str) -> Result<Option<CaseResult>> {
         return Ok(None);
     };
     let case = if let Some(model) = stem.strip_prefix("fwd_") {
-        if !models::is_transformer(dir, model)? {
-            return Ok(None);
-        }
+        let is_transformer = models::is_transformer(dir, model)?;
         let tensors = TensorFile::open(&dir.join(file))?;
-        forward::run(dir, model, &tensors, file)
+        if is_transformer {
+            forward::run(dir, model, &tensors, file)
+        } else {
+            sdf::forward(dir, model, &tensors, file)
+        }
+    } else if stem == "sdf_mesh" {
+        let tensors = TensorFile::open(&dir.join(file))?;
+        sdf::mesh(dir, &tensors, file)
     } else if let Some(name) = stem.strip_prefix("sample_") {
         let tensors = TensorFile::open(&dir.join(file))?;
         samples::run(dir, name, &tensors, file)

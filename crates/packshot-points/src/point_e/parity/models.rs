@@ -1,11 +1,15 @@
 //! The networks of a reference folder.
 
-use crate::point_e::{ChannelScaling, Condition, PointTransformer, TransformerConfig};
+use crate::point_e::{
+    ChannelScaling, Condition, PointTransformer, SdfConfig, SdfNetwork, TransformerConfig,
+};
 use candle_core::Device;
 use packshot_core::{Error, Result};
+use packshot_nn::params::Params;
+use packshot_nn::weights::{Weights, candle_error};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Sizes as the folder's `configs.json` has them.
 #[derive(Deserialize)]
@@ -80,15 +84,34 @@ pub(super) fn is_transformer(dir: &Path, model: &str) -> Result<bool> {
     Ok(sizes(dir, model)?.get("n_ctx").is_some())
 }
 
-/// Loads `model`, from `models/<model>.safetensors` or `.pt`.
+/// The weights of `model`: `models/<model>.safetensors` or `.pt`.
+fn weights(dir: &Path, model: &str) -> Result<PathBuf> {
+    ["safetensors", "pt"]
+        .map(|extension| dir.join(format!("models/{model}.{extension}")))
+        .into_iter()
+        .find(|path| path.exists())
+        .ok_or_else(|| Error::bad_input(format!("there are no weights models/{model}.*")))
+}
+
+/// Loads the diffusion transformer `model`.
 pub(super) fn load(dir: &Path, model: &str) -> Result<PointTransformer> {
     let sizes: Sizes = serde_json::from_value(sizes(dir, model)?)
         .map_err(|e| Error::bad_input(e.to_string()).at(model))?;
     let config = sizes.config().map_err(|e| e.at(model))?;
-    let path = ["safetensors", "pt"]
-        .map(|extension| dir.join(format!("models/{model}.{extension}")))
-        .into_iter()
-        .find(|path| path.exists())
-        .ok_or_else(|| Error::bad_input(format!("there are no weights models/{model}.*")))?;
-    PointTransformer::open(&path, model, &config, &Device::Cpu)
+    PointTransformer::open(&weights(dir, model)?, model, &config, &Device::Cpu)
+}
+
+/// Loads the signed distance network `model`.
+pub(super) fn load_sdf(dir: &Path, model: &str) -> Result<SdfNetwork> {
+    let config: SdfConfig = serde_json::from_value(sizes(dir, model)?)
+        .map_err(|e| Error::bad_input(e.to_string()).at(model))?;
+    let tensors = Weights::from_path(&weights(dir, model)?)?.tensors;
+    let params = Params::loaded(tensors, &Device::Cpu);
+    let network = SdfNetwork::new(&params, &config).map_err(candle_error)?;
+    match params.unused().first() {
+        Some(extra) => {
+            Err(Error::bad_input(format!("the network has no tensor {extra}")).at(model))
+        }
+        None => Ok(network),
+    }
 }

@@ -1,0 +1,82 @@
+//! Colours of places on a surface from near points.
+
+use super::{Sample, tree_of};
+use crate::nearest::KdTree;
+use crate::{Mesh, PointCloud};
+use nalgebra::Vector3;
+use packshot_core::colour::{level, linear_from_srgb, srgb_from_linear};
+use rayon::prelude::*;
+
+/// Points that a place takes its colour from.
+const NEIGHBOURS: usize = 8;
+/// Weight of a point that looks another way, beside one that looks the place's way.
+const OTHER_SIDE: f32 = 0.02;
+
+/// The colours of a cloud, for any place near it.
+pub struct CloudColours {
+    tree: KdTree,
+    /// Linear light.
+    colours: Vec<Vector3<f32>>,
+    normals: Vec<Vector3<f32>>,
+}
+
+impl CloudColours {
+    pub(super) fn new(cloud: &PointCloud, samples: &[Sample]) -> Option<Self> {
+        let linear: [f32; 256] = std::array::from_fn(|l| linear_from_srgb(l as f32 / 255.0));
+        let sides = tree_of(samples);
+        let normal_at = |p: [f32; 3]| {
+            let nearest = sides.nearest(p);
+            nearest.map_or_else(Vector3::zeros, |n| samples[n.index].normal)
+        };
+        Some(Self {
+            tree: KdTree::new(&cloud.positions),
+            colours: cloud
+                .colours
+                .as_ref()?
+                .iter()
+                .map(|rgb| Vector3::from(rgb.map(|l| linear[usize::from(l)])))
+                .collect(),
+            normals: cloud
+                .positions
+                .par_iter()
+                .with_min_len(64)
+                .map(|&p| normal_at(p))
+                .collect(),
+        })
+    }
+
+    /// Linear RGB at a place with a unit normal: near points by inverse squared distance. Points
+    /// of the other side of a thin part count for little.
+    pub fn at(&self, place: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
+        let near = self.tree.k_nearest(place, NEIGHBOURS);
+        let farthest = near.last().map_or(0.0, |n| n.distance2);
+        let (mut sum, mut weights) = (Vector3::zeros(), 0.0);
+        for n in near {
+            let alike = self.normals[n.index].dot(&Vector3::from(normal));
+            // Not sharper than the points stand apart.
+            let distance2 = (n.distance2 + 0.05 * farthest).max(1e-20);
+            let weight = alike.max(OTHER_SIDE) / distance2;
+            sum += self.colours[n.index] * weight;
+            weights += weight;
+        }
+        (if weights > 0.0 { sum / weights } else { sum }).into()
+    }
+
+    /// Gives each vertex of a mesh with normals its colour.
+    pub fn paint(&self, mesh: &mut Mesh) {
+        let normals = match &mesh.normals {
+            Some(normals) => normals.clone(),
+            None => mesh.smooth_normals(),
+        };
+        let colours = mesh
+            .positions
+            .par_iter()
+            .zip(&normals)
+            .with_min_len(64)
+            .map(|(&place, &normal)| {
+                let [r, g, b] = self.at(place, normal).map(|v| level(srgb_from_linear(v)));
+                [r, g, b, 255]
+            });
+        mesh.colours = Some(colours.collect());
+    }
+}

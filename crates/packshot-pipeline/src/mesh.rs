@@ -1,0 +1,320 @@
+//! `mesh`: from a cloud to a closed mesh.
+
+use packshot_core::{Context, Error, Message, Result};
+use packshot_formats::WriteOptions;
+use packshot_geometry::reconstruct::{ReconstructSettings, Surface, reconstruct};
+use packshot_geometry::simplify::simplify;
+use packshot_geometry::{Bounds, Mesh, PointCloud, unwrap};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Where the colours of a mesh are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finish {
+    /// At its vertices.
+    #[default]
+    VertexColours,
+    /// In a square texture of this many texels along a side.
+    Texture(usize),
+}
+
+/// How a mesh is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MeshSettings {
+    /// Most triangles; without it, as many as the lattice gives.
+    pub faces: Option<usize>,
+    /// Where colours are kept.
+    pub finish: Finish,
+}
+
+/// What was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Meshed {
+    /// The file.
+    pub file: PathBuf,
+    /// Points of the cloud.
+    pub points: usize,
+    /// Vertices of the mesh.
+    pub vertices: usize,
+    /// Triangles of the mesh.
+    pub triangles: usize,
+    /// Parts that do not touch.
+    pub parts: usize,
+    /// Whether every edge has exactly two triangles.
+    pub closed: bool,
+    /// Volume inside, in cubic metres.
+    pub volume_m3: f64,
+    /// Sides of the box in metres along x, y, z (+Z up).
+    pub size_m: Option<[f32; 3]>,
+}
+
+/// A solid needs this many triangles.
+const LEAST_FACES: usize = 4;
+
+impl MeshSettings {
+    /// Checks what types do not.
+    ///
+    /// # Errors
+    /// `Usage` with the name of the setting.
+    pub fn check(&self) -> Result<()> {
+        if self.faces.is_some_and(|faces| faces < LEAST_FACES) {
+            return Err(Error::usage("a closed mesh has at least 4 triangles")
+                .at("--faces")
+                .with_hint("1000 to 50000 are usual"));
+        }
+        match self.finish {
+            Finish::Texture(size) if !unwrap::SIZES.contains(&size) => Err(Error::usage(format!(
+                "a texture of {size} texels is not possible"
+            ))
+            .at("--texture")
+            .with_hint(format!(
+                "take {} to {}; 1024 is usual",
+                unwrap::SIZES.start(),
+                unwrap::SIZES.end()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes a mesh of the cloud in the file `input`, or of the cloud of the asset folder `input`, and
+/// writes it to `output` (PLY, GLB, OBJ, STL).
+///
+/// # Errors
+/// `Usage` for settings, a format that cannot be written or cannot hold what is asked for, and an
+/// existing output without `force`; `BadInput` and `Unsupported` for the input; `Io`; `Cancelled`.
+pub fn mesh(
+    input: &Path,
+    output: &Path,
+    settings: &MeshSettings,
+    force: bool,
+    context: &Context<'_>,
+) -> Result<Meshed> {
+    settings.check()?;
+    let input = cloud_file(input)?;
+    crate::input::check(&input)?;
+    crate::convert::check_format(output)?;
+    check_texture(output, settings)?;
+    crate::output::check_file(output, force)?;
+    let stage = context.stage("read", None);
+    let asset = packshot_formats::read_asset(&input)?;
+    stage.finish();
+    let cloud = asset.cloud.ok_or_else(|| {
+        Error::bad_input("the file holds no points")
+            .at(input.display())
+            .with_hint("a mesh is made of a point cloud; `packshot convert` turns one mesh file into another")
+    })?;
+    context.check()?;
+    let made = mesh_of_cloud(&cloud, settings, context).map_err(|e| e.at(input.display()))?;
+    let stage = context.stage("write", None);
+    packshot_formats::write_asset(output, &made.mesh, &WriteOptions::default())?;
+    stage.finish();
+    context.send(Message::Artefact(output.to_owned()));
+    Ok(Meshed {
+        file: output.to_owned(),
+        points: cloud.len(),
+        vertices: made.mesh.positions.len(),
+        triangles: made.mesh.triangles.len(),
+        parts: made.parts,
+        closed: made.closed,
+        volume_m3: made.mesh.signed_volume(),
+        size_m: Bounds::of(made.mesh.positions.iter().copied()).map(|b| b.size().into()),
+    })
+}
+
+/// A mesh and what was true of it before seams were cut.
+pub(crate) struct MadeMesh {
+    pub(crate) mesh: Mesh,
+    pub(crate) closed: bool,
+    pub(crate) parts: usize,
+}
+
+/// Reconstructs, simplifies and colours.
+pub(crate) fn mesh_of_cloud(
+    cloud: &PointCloud,
+    settings: &MeshSettings,
+    context: &Context<'_>,
+) -> Result<MadeMesh> {
+    let stage = context.stage("surface", None);
+    let Surface { mut mesh, colours } = reconstruct(cloud, &ReconstructSettings::default())?;
+    stage.finish();
+    context.check()?;
+    if let Some(faces) = settings.faces.filter(|&faces| faces < mesh.triangles.len()) {
+        let stage = context.stage("simplify", None);
+        mesh = simplify(&mesh, faces)?;
+        if mesh.triangles.len() > faces {
+            let text = format!(
+                "{faces} triangles cannot hold this shape; {} are left",
+                mesh.triangles.len()
+            );
+            context.warn("faces", text, None);
+        }
+        stage.finish();
+        context.check()?;
+    }
+    let topology = mesh.topology();
+    if let Finish::Texture(size) = settings.finish {
+        let stage = context.stage("texture", None);
+        mesh = unwrap::unwrap(&mesh, size)?;
+        match &colours {
+            Some(colours) => unwrap::bake(&mut mesh, size, |at, normal| colours.at(at, normal))?,
+            None => context.warn(
+                "no-colours",
+                "the cloud has no colours, so there is no texture to bake",
+                None,
+            ),
+        }
+        stage.finish();
+    }
+    Ok(MadeMesh {
+        mesh,
+        closed: topology.is_closed(),
+        parts: topology.components,
+    })
+}
+
+/// The cloud's file: `input` itself, or that of an asset folder.
+fn cloud_file(input: &Path) -> Result<PathBuf> {
+    if !input.is_dir() {
+        return Ok(input.to_owned());
+    }
+    let cloud = input.join("cloud.ply");
+    if cloud.is_file() {
+        return Ok(cloud);
+    }
+    if input.join("report.json").is_file() {
+        return Err(Error::usage("a mesh of a fitted field is not built yet")
+            .at(input.display())
+            .with_hint("give a point cloud"));
+    }
+    Err(Error::bad_input("the folder holds no cloud.ply")
+        .at(input.display())
+        .with_hint("name a file with points or the folder of a generated asset"))
+}
+
+/// Refuses textures in formats that cannot hold them.
+fn check_texture(output: &Path, settings: &MeshSettings) -> Result<()> {
+    let extension = output
+        .extension()
+        .map(|e| e.to_string_lossy().to_lowercase());
+    match (settings.finish, extension.as_deref()) {
+        (Finish::Texture(_), Some(format @ ("ply" | "stl"))) => {
+            Err(Error::usage(format!("{format} files hold no textures"))
+                .at(output.display())
+                .with_hint("name a .glb or .obj file, or leave --texture out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packshot_core::ErrorKind;
+
+    /// A ball of 600 points, red above and blue below.
+    fn ball() -> PointCloud {
+        let at = |i: usize| {
+            let z = 1.0 - (2 * i + 1) as f32 / 600.0;
+            let (sin, cos) = (2.4 * i as f32).sin_cos();
+            let across = (1.0 - z * z).sqrt();
+            [across * cos, across * sin, z].map(|v| 0.1 * v)
+        };
+        let positions: Vec<[f32; 3]> = (0..600).map(at).collect();
+        let colour = |p: &[f32; 3]| {
+            if p[2] > 0.0 {
+                [220, 30, 30]
+            } else {
+                [30, 30, 220]
+            }
+        };
+        PointCloud {
+            colours: Some(positions.iter().map(colour).collect()),
+            positions,
+            normals: None,
+        }
+    }
+
+    #[test]
+    fn a_ball_becomes_a_file_of_every_format_with_the_asked_number_of_faces() {
+        let place = tempfile::tempdir().unwrap();
+        let cloud = place.path().join("cloud.ply");
+        packshot_formats::write_ply(&cloud, &ball()).unwrap();
+        for (name, finish) in [
+            ("a.ply", Finish::VertexColours),
+            ("a.stl", Finish::VertexColours),
+            ("a.glb", Finish::Texture(128)),
+            ("a.obj", Finish::Texture(128)),
+        ] {
+            let output = place.path().join(name);
+            let settings = MeshSettings {
+                faces: Some(500),
+                finish,
+            };
+            // The folder stands for its cloud.
+            let made = mesh(place.path(), &output, &settings, false, &Context::silent()).unwrap();
+            assert!(made.closed && made.parts == 1, "{name}: {made:?}");
+            assert!((450..=500).contains(&made.triangles), "{name}: {made:?}");
+            let volume = 4.0 / 3.0 * std::f64::consts::PI * 0.001;
+            assert!((made.volume_m3 / volume - 1.0).abs() < 0.05, "{made:?}");
+            if name != "a.stl" {
+                let back = packshot_formats::read_asset(&output)
+                    .unwrap()
+                    .into_mesh()
+                    .unwrap();
+                assert_eq!(back.triangles.len(), made.triangles);
+                assert_eq!(
+                    back.textures.len(),
+                    usize::from(finish != Finish::VertexColours)
+                );
+                for t in 0..back.triangles.len() as u32 {
+                    let place = packshot_geometry::SurfacePoint {
+                        triangle: t,
+                        barycentric: [1.0 / 3.0; 3],
+                    };
+                    let at = back.position_at(place).unwrap();
+                    let [r, _, b, _] = back.base_colour(place);
+                    assert!(
+                        at.z.abs() < 0.03 || (r > b) == (at.z > 0.0),
+                        "{name} {at:?} {r} {b}"
+                    );
+                }
+            }
+            let again = mesh(&cloud, &output, &settings, false, &Context::silent());
+            assert_eq!(again.unwrap_err().kind(), ErrorKind::Usage);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_before_the_work() {
+        let place = tempfile::tempdir().unwrap();
+        let cloud = place.path().join("a.ply");
+        packshot_formats::write_ply(&cloud, &ball()).unwrap();
+        let output = place.path().join("b.glb");
+        let run = |input: &Path, output: &Path, settings: MeshSettings| {
+            let error = mesh(input, output, &settings, false, &Context::silent());
+            error.unwrap_err().kind()
+        };
+        let texture = |size| MeshSettings {
+            finish: Finish::Texture(size),
+            ..MeshSettings::default()
+        };
+        let faces = MeshSettings {
+            faces: Some(3),
+            ..MeshSettings::default()
+        };
+        assert_eq!(run(&cloud, &output, texture(7)), ErrorKind::Usage);
+        assert_eq!(run(&cloud, &output, faces), ErrorKind::Usage);
+        let stl = place.path().join("b.stl");
+        assert_eq!(run(&cloud, &stl, texture(256)), ErrorKind::Usage);
+        let plain = MeshSettings::default();
+        assert_eq!(run(place.path(), &output, plain), ErrorKind::BadInput);
+        let few = place.path().join("few.ply");
+        packshot_formats::write_ply(&few, &PointCloud::new(vec![[0.0; 3]; 3])).unwrap();
+        assert_eq!(run(&few, &output, plain), ErrorKind::BadInput);
+        std::fs::write(place.path().join("report.json"), "{}").unwrap();
+        assert_eq!(run(place.path(), &output, plain), ErrorKind::Usage);
+        assert!(!output.exists());
+    }
+}

@@ -1,0 +1,59 @@
+//! `packshot mesh`.
+
+use super::to_json;
+use crate::output::Report;
+use crate::session::Session;
+use packshot_core::Error;
+use packshot_pipeline::mesh::{Finish, MeshSettings, mesh};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Point cloud (PLY, GLB, glTF, OBJ) or folder of a generated asset
+    #[arg(value_name = "CLOUD")]
+    pub input: PathBuf,
+    /// PLY, GLB, OBJ or STL file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What the file can hold too.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Options {
+    /// Most triangles [default: as many as the shape is sampled with]
+    #[arg(long, env = "PACKSHOT_FACES", hide_env = true, value_name = "N")]
+    pub faces: Option<usize>,
+    /// Bake the colours to a texture of N × N texels, such as 1024 (GLB and OBJ)
+    #[arg(long, env = "PACKSHOT_TEXTURE", hide_env = true, value_name = "N")]
+    pub texture: Option<usize>,
+    /// Keep the colours at the vertices (the default)
+    #[arg(long, conflicts_with = "texture")]
+    pub vertex_colours: bool,
+}
+
+pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Result<Report, Error> {
+    let flags = arguments.options;
+    let texture = match flags.vertex_colours {
+        true => None,
+        false => flags
+            .texture
+            .or(file.texture.filter(|_| !file.vertex_colours)),
+    };
+    let settings = MeshSettings {
+        faces: flags.faces.or(file.faces),
+        finish: texture.map_or(Finish::VertexColours, Finish::Texture),
+    };
+    let made = mesh(
+        &arguments.input,
+        &arguments.output,
+        &settings,
+        session.force,
+        &session.context(),
+    )?;
+    let text = format!("{}\n", made.file.display());
+    Ok(Report::new(text, to_json(&made)?))
+}

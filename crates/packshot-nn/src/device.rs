@@ -32,10 +32,7 @@ impl TrainDevice {
 
 /// [`with_team`](crate::with_team) for an evaluation of the network that `parameter` belongs to: only on the CPU, and
 /// not in training, where most of the time is spent elsewhere.
-pub fn with_team_for<R: Send>(
-    parameter: &Tensor,
-    work: impl FnOnce() -> R + Send,
-) -> R {
+pub fn with_team_for<R: Send>(parameter: &Tensor, work: impl FnOnce() -> R + Send) -> R {
     if parameter.device().is_cpu() && !parameter.track_op() {
         crate::with_team(work)
     } else {

@@ -6,22 +6,36 @@ use super::simd::Simd;
 pub(crate) trait Mac {
     /// The vectors that it works on.
     type V: Simd;
+    /// Numbers in a word.
+    const PER_WORD: usize;
 
     /// `acc + a·b`.
     ///
     /// # Safety
     /// Needs the instruction set.
     unsafe fn mac(acc: Self::V, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Rounds rows of `step` floats and joins each [`Mac::PER_WORD`] of them to a row of words, in
+    /// place; `depth` is a multiple of that number.
+    ///
+    /// # Safety
+    /// Needs the instruction set; the rows are valid, and where numbers are joined `step` is a
+    /// multiple of 16.
+    unsafe fn join_rows(rows: *mut f32, depth: usize, step: usize);
 }
 
 impl<V: Simd> Mac for V {
     type V = V;
+    const PER_WORD: usize = 1;
 
     #[inline(always)]
     unsafe fn mac(acc: V, a: V, b: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe { a.fma(b, acc) }
     }
+
+    #[inline(always)]
+    unsafe fn join_rows(_: *mut f32, _: usize, _: usize) {}
 }
 
 /// What a tile of C starts from.

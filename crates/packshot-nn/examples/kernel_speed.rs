@@ -110,6 +110,11 @@ fn main() -> Result<()> {
         ("linear 5120×768×192", linear(5120, 768, 192)?),
         ("linear 5120×192×768", linear(5120, 192, 768)?),
         ("linear 4096×1024×1024", linear(4096, 1024, 1024)?),
+        ("linear 2562×1536×512", linear(2562, 1536, 512)?),
+        ("linear 2562×512×512", linear(2562, 512, 512)?),
+        ("linear 2562×2048×512", linear(2562, 2048, 512)?),
+        ("linear 2562×512×2048", linear(2562, 512, 2048)?),
+        ("linear 2562×4096×1024", linear(2562, 4096, 1024)?),
         (
             "linear 5120×768×192, forward and backward",
             linear_training(5120, 768, 192)?,
@@ -130,6 +135,10 @@ fn main() -> Result<()> {
         (
             "attention 1×1088, 8 heads of 64",
             attention(1, 1088, 8, 64)?,
+        ),
+        (
+            "attention 2×1281, 8 heads of 64",
+            attention(2, 1281, 8, 64)?,
         ),
         (
             "attention 1×4353, 8 heads of 64",

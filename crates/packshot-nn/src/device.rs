@@ -1,6 +1,6 @@
 //! Where networks run.
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use packshot_core::{Error, Result};
 
 /// A place to train on, as a plain value.
@@ -27,5 +27,15 @@ impl TrainDevice {
                     .with_hint("build with --features cuda on a machine with an NVIDIA GPU, or train on the cpu")
             }),
         }
+    }
+}
+
+/// [`with_team`](crate::with_team) for an evaluation of the network that `parameter` belongs to: only on the CPU, and
+/// not in training, where most of the time is spent elsewhere.
+pub fn with_team_for<R: Send>(parameter: &Tensor, work: impl FnOnce() -> R + Send) -> R {
+    if parameter.device().is_cpu() && !parameter.track_op() {
+        crate::with_team(work)
+    } else {
+        work()
     }
 }

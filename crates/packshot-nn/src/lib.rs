@@ -16,6 +16,7 @@ pub mod train_loop;
 pub mod training;
 pub mod weights;
 
-pub use kernels::team::{with_team, with_team_for};
+pub use device::with_team_for;
+pub use kernels::team::with_team;
 pub use memory::keep_freed_memory;
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use packshot_core::{CpuLevel, cpu_level};
 
-/// Number format of the inputs of linear layers and convolutions, forward and backward, on the
-/// CPU. Sums are 32-bit floats always.
+/// Number format of the inputs of linear layers and convolutions, forward and backward, and of
+/// attention where no gradients are wanted, on the CPU. Sums are 32-bit floats always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatmulPrecision {
     /// 32-bit floats.

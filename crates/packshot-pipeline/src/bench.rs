@@ -5,9 +5,11 @@ use crate::machine;
 use packshot_core::{Context, Error, Image, Message, Progress, Result, Seed};
 use packshot_image::ImageSettings;
 use packshot_points::mini::{FramedCloud, PICTURE, PointsSettings, UpsamplerSettings};
+use packshot_points::point_e::RandomNetwork;
+use packshot_points::{MatmulPrecision, set_matmul_precision};
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,8 @@ pub struct BenchReport {
     pub model: String,
     /// Inputs evaluated together.
     pub batch: usize,
-    /// Points or pixels that one input has.
-    pub elements: usize,
+    /// Tokens that the transformer has for one input.
+    pub tokens: usize,
     /// Median time of an evaluation of the batch.
     pub seconds_per_eval: f64,
     /// Work of an evaluation of the batch.
@@ -43,6 +45,12 @@ pub struct BenchReport {
     pub peak_rss_mb: Option<f64>,
     /// Threads.
     pub threads: usize,
+    /// How linear layers and attention round their inputs; all else is in 32-bit floats.
+    pub precision: &'static str,
+    /// With bf16: root mean square of the output's difference from that with 32-bit floats, of the
+    /// latter's root mean square.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
 }
 
 /// Runs are repeated this often; the first one warms up and does not count.
@@ -69,24 +77,105 @@ pub fn bench(part: Part, steps: usize, context: &Context<'_>) -> Result<BenchRep
         runs.extend(listen.take());
     }
     runs.remove(0);
-    runs.sort_by_key(|(elapsed, _)| *elapsed);
-    let (elapsed, flop) = runs[runs.len() / 2];
-    let seconds_per_eval = elapsed.as_secs_f64() / steps as f64;
-    let gflop_per_eval = flop / 1e9 / steps as f64;
-    let gflops = gflop_per_eval / seconds_per_eval;
-    let peak_gflops = machine::fma_peak_gflops();
+    let times = runs
+        .iter()
+        .map(|(elapsed, _)| elapsed.as_secs_f64() / steps as f64);
     Ok(BenchReport {
         model: format!("{}/{}", settings.model, part.name()),
         batch: if part == Part::Image { 2 } else { 1 },
-        elements: part.elements(),
-        seconds_per_eval,
-        gflop_per_eval,
-        gflops,
-        peak_gflops,
-        fraction_of_peak: gflops / peak_gflops,
-        peak_rss_mb: machine::peak_memory_bytes().map(|bytes| bytes as f64 / 1e6),
-        threads: machine::threads(),
+        tokens: part.tokens(&networks)?,
+        ..BenchReport::of(times.collect(), runs[0].1 / steps as f64)
     })
+}
+
+/// Measures one of Point-E's published networks, with random weights and as many samples and
+/// points as a real run has, over `steps` evaluations after one that does not count.
+///
+/// # Errors
+/// `MissingModel` for an unknown name; `Unsupported` where the machine has no bf16 products;
+/// `Cancelled`.
+pub fn bench_point_e(
+    model: &str,
+    steps: usize,
+    bf16: bool,
+    context: &Context<'_>,
+) -> Result<BenchReport> {
+    if steps == 0 || steps > 1000 {
+        return Err(Error::usage(format!("{steps} steps cannot be measured")).at("--steps"));
+    }
+    packshot_points::keep_freed_memory();
+    let network = RandomNetwork::published(model)?;
+    context.check()?;
+    let exact = if bf16 {
+        let exact = network.evaluate()?;
+        if set_matmul_precision(MatmulPrecision::Bf16) != MatmulPrecision::Bf16 {
+            return Err(Error::unsupported(
+                "this machine has no products of bf16 numbers (avx512_bf16)",
+            )
+            .at("--precision"));
+        }
+        Some(exact)
+    } else {
+        None
+    };
+    let before = packshot_points::flop_total();
+    let first = network.evaluate()?;
+    let flop = (packshot_points::flop_total() - before) as f64;
+    let mut times = Vec::new();
+    for _ in 0..steps {
+        context.check()?;
+        let start = Instant::now();
+        network.evaluate()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    if bf16 {
+        set_matmul_precision(MatmulPrecision::F32);
+    }
+    Ok(BenchReport {
+        model: model.to_owned(),
+        batch: network.batch(),
+        tokens: network.tokens(),
+        precision: if bf16 { "bf16" } else { "f32" },
+        error: exact.map(|exact| relative_error(&first, &exact)),
+        ..BenchReport::of(times, flop)
+    })
+}
+
+/// Root mean square of the difference, of the reference's root mean square.
+fn relative_error(values: &[f32], reference: &[f32]) -> f64 {
+    let square = |x: f64| x * x;
+    let error: f64 = values
+        .iter()
+        .zip(reference)
+        .map(|(a, b)| square(f64::from(*a) - f64::from(*b)))
+        .sum();
+    let size: f64 = reference.iter().map(|b| square(f64::from(*b))).sum();
+    (error / size).sqrt()
+}
+
+impl BenchReport {
+    /// The figures of the median of `times`, beside the peak of this moment; `flop` for each.
+    fn of(mut times: Vec<f64>, flop: f64) -> Self {
+        times.sort_by(f64::total_cmp);
+        let seconds_per_eval = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+        let gflop_per_eval = flop / 1e9;
+        let gflops = gflop_per_eval / seconds_per_eval;
+        let peak_gflops = machine::fma_peak_gflops();
+        Self {
+            model: String::new(),
+            batch: 1,
+            tokens: 0,
+            seconds_per_eval,
+            gflop_per_eval,
+            gflops,
+            peak_gflops,
+            fraction_of_peak: gflops / peak_gflops,
+            peak_rss_mb: machine::peak_memory_bytes().map(|bytes| bytes as f64 / 1e6),
+            threads: machine::threads(),
+            precision: "f32",
+            error: None,
+        }
+    }
 }
 
 impl Part {
@@ -98,12 +187,12 @@ impl Part {
         }
     }
 
-    fn elements(self) -> usize {
-        match self {
-            Self::Image => PICTURE * PICTURE,
-            Self::Points => 1024,
-            Self::Upsampler => 4096,
-        }
+    fn tokens(self, networks: &Networks) -> Result<usize> {
+        Ok(match self {
+            Self::Image => loaded(&networks.image, "image")?.tokens(),
+            Self::Points => loaded(&networks.points, "points")?.tokens(1024),
+            Self::Upsampler => loaded(&networks.upsampler, "upsampler")?.tokens(1024),
+        })
     }
 
     fn needs(self) -> crate::generate::Needs {

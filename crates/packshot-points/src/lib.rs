@@ -6,6 +6,7 @@ pub mod mini;
 pub mod point_e;
 
 pub use packshot_nn::device::TrainDevice;
+pub use packshot_nn::flop::total as flop_total;
 pub use packshot_nn::optim::{LrSchedule, OptimiserConfig};
 pub use packshot_nn::train_loop::{RunFolder, RunReport, RunSettings, SheetWriter};
 pub use packshot_nn::{MatmulPrecision, keep_freed_memory, set_matmul_precision};

@@ -166,6 +166,11 @@ impl ImageNetwork {
         &self.config
     }
 
+    /// Tokens of a picture and its words.
+    pub fn tokens(&self) -> usize {
+        CELLS * CELLS / 4 + self.config.text.max_words
+    }
+
     /// Estimates the clean picture: `noisy` holds B pictures `[64, 64, 3]` with values about
     /// [−1, 1], `t` their flow times. Returns `[B, 64, 64, 3]`.
     pub fn forward(&self, noisy: &[f32], t: &[f32], text: &TextFeatures) -> Result<Tensor> {

@@ -55,6 +55,11 @@ impl MiniImage {
         })
     }
 
+    /// Tokens of a picture and its words.
+    pub fn tokens(&self) -> usize {
+        self.network.tokens()
+    }
+
     /// Reads prompts for this network's vocabulary.
     pub fn reader(&self) -> &PromptReader {
         &self.reader

@@ -12,7 +12,7 @@ mod forward;
 pub(crate) use backward::{Gradients, Saved, backward};
 pub(crate) use forward::forward;
 
-use super::microkernel::{Start, Tile, tile_of};
+use super::microkernel::{Mac, Start, Tile, tile_of};
 use super::norm::normalise_rows;
 use super::pack::{MAX_LINES, transpose_v};
 use super::simd::Simd;
@@ -190,22 +190,22 @@ fn panels_len<V: Simd>(rows: usize, d: usize) -> usize {
 /// # Safety
 /// Needs the instruction set; the ranges are valid.
 #[inline(always)]
-unsafe fn scores<V: Simd>(
+unsafe fn scores<M: Mac>(
     panels: *const f32,
     (first, count): (usize, usize),
     d: usize,
     (b, b_step): (*const f32, usize),
     c: *mut f32,
 ) {
-    let step = V::TILE_ROWS.next_multiple_of(8);
-    let columns = V::LANES * V::TILE_VECTORS;
-    for row in (0..count).step_by(V::TILE_ROWS) {
+    let step = M::V::TILE_ROWS.next_multiple_of(8);
+    let columns = M::V::LANES * M::V::TILE_VECTORS;
+    for row in (0..count).step_by(M::V::TILE_ROWS) {
         for column in (0..b_step).step_by(columns) {
             // SAFETY: the caller's contract.
             unsafe {
                 let tile = Tile {
-                    depth: d,
-                    a: panels.add((first + row) / V::TILE_ROWS * step * d),
+                    depth: d / M::PER_WORD,
+                    a: panels.add((first + row) / M::V::TILE_ROWS * step * d),
                     a_step: step,
                     b: b.add(column),
                     b_step,
@@ -214,7 +214,7 @@ unsafe fn scores<V: Simd>(
                     columns,
                     start: Start::Zero,
                 };
-                tile_of::<V, 1>((count - row).min(V::TILE_ROWS), &tile);
+                tile_of::<M, 1>((count - row).min(M::V::TILE_ROWS), &tile);
             }
         }
     }
@@ -226,23 +226,23 @@ unsafe fn scores<V: Simd>(
 /// # Safety
 /// Needs the instruction set; the ranges are valid.
 #[inline(always)]
-unsafe fn weighted_sums<V: Simd>(
+unsafe fn weighted_sums<M: Mac>(
     a: *const f32,
     d: usize,
     keys: usize,
     (b, b_step): (*const f32, usize),
     c: *mut f32,
 ) {
-    let columns = V::LANES * V::TILE_VECTORS;
+    let columns = M::V::LANES * M::V::TILE_VECTORS;
     // Tiles of nearly equal height keep more sums in flight than full tiles and a small rest.
-    let tiles = d.div_ceil(V::TILE_ROWS);
+    let tiles = d.div_ceil(M::V::TILE_ROWS);
     for tile in 0..tiles {
         let (row, end) = (d * tile / tiles, d * (tile + 1) / tiles);
         for column in (0..b_step).step_by(columns) {
             // SAFETY: the caller's contract.
             unsafe {
                 let tile = Tile {
-                    depth: keys,
+                    depth: keys.div_ceil(M::PER_WORD),
                     a: a.add(row),
                     a_step: d,
                     b: b.add(column),
@@ -252,7 +252,7 @@ unsafe fn weighted_sums<V: Simd>(
                     columns,
                     start: Start::Current,
                 };
-                tile_of::<V, 1>(end - row, &tile);
+                tile_of::<M, 1>(end - row, &tile);
             }
         }
     }

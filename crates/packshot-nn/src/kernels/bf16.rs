@@ -11,11 +11,18 @@ pub(crate) struct Bf16;
 
 impl Mac for Bf16 {
     type V = Avx512;
+    const PER_WORD: usize = 2;
 
     #[inline(always)]
     unsafe fn mac(acc: Avx512, a: Avx512, b: Avx512) -> Avx512 {
         // SAFETY: the caller has the instruction set.
         unsafe { acc.dot_bf16(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn join_rows(rows: *mut f32, depth: usize, step: usize) {
+        // SAFETY: the caller's contract; a row is written after it and all before it were read.
+        unsafe { pair_rows(rows, depth / 2, rows, step) }
     }
 }
 

@@ -41,6 +41,14 @@ impl Arithmetic {
         }
     }
 
+    /// 32-bit floats.
+    pub(crate) fn exact() -> Self {
+        Self {
+            level: packshot_core::cpu_level(),
+            bf16: false,
+        }
+    }
+
     /// Rows of a register tile.
     pub(crate) fn tile_rows(self) -> usize {
         TileShape::of(self.level).rows

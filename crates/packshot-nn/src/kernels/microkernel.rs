@@ -6,22 +6,36 @@ use super::simd::Simd;
 pub(crate) trait Mac {
     /// The vectors that it works on.
     type V: Simd;
+    /// Numbers in a word.
+    const PER_WORD: usize;
 
     /// `acc + a·b`.
     ///
     /// # Safety
     /// Needs the instruction set.
     unsafe fn mac(acc: Self::V, a: Self::V, b: Self::V) -> Self::V;
+
+    /// Rounds rows of `step` floats and joins each [`Mac::PER_WORD`] of them to a row of words, in
+    /// place; `depth` is a multiple of that number.
+    ///
+    /// # Safety
+    /// Needs the instruction set; the rows are valid, and where numbers are joined `step` is a
+    /// multiple of 16.
+    unsafe fn join_rows(rows: *mut f32, depth: usize, step: usize);
 }
 
 impl<V: Simd> Mac for V {
     type V = V;
+    const PER_WORD: usize = 1;
 
     #[inline(always)]
     unsafe fn mac(acc: V, a: V, b: V) -> V {
         // SAFETY: the caller has the instruction set.
         unsafe { a.fma(b, acc) }
     }
+
+    #[inline(always)]
+    unsafe fn join_rows(_: *mut f32, _: usize, _: usize) {}
 }
 
 /// What a tile of C starts from.
@@ -84,28 +98,72 @@ pub(crate) unsafe fn tile<
             b = b.add(t.b_step);
         }
         let last = t.columns - (VECTORS - 1) * lanes;
-        for (i, acc) in acc.into_iter().enumerate() {
-            for (j, sum) in acc.into_iter().enumerate() {
-                let to = t.c.add(i * t.c_stride + j * lanes);
-                let n = if j + 1 == VECTORS { last } else { lanes };
-                let start = match t.start {
-                    Start::Zero => None,
-                    Start::Current => Some(to.cast_const()),
-                    Start::Row(row) => Some(row.add(j * lanes)),
-                };
-                if n == lanes {
-                    let sum = match start {
-                        Some(start) => sum.add(M::V::load(start)),
-                        None => sum,
-                    };
-                    sum.store(to);
-                } else {
-                    let sum = match start {
-                        Some(start) => sum.add(M::V::load_partial(start, n)),
-                        None => sum,
-                    };
-                    sum.store_partial(to, n);
+        let full = last == lanes;
+        // Each loop is short and of known length: then it is unrolled, and the sums stay in
+        // registers. In one loop with all cases they went through memory.
+        match t.start {
+            Start::Zero if full => {
+                for (i, sums) in acc.iter().enumerate() {
+                    for (j, sum) in sums.iter().enumerate() {
+                        sum.store(t.c.add(i * t.c_stride + j * lanes));
+                    }
                 }
+            }
+            Start::Current if full => {
+                for (i, sums) in acc.iter().enumerate() {
+                    for (j, sum) in sums.iter().enumerate() {
+                        let to = t.c.add(i * t.c_stride + j * lanes);
+                        sum.add(M::V::load(to)).store(to);
+                    }
+                }
+            }
+            Start::Row(row) if full => {
+                let mut start = [M::V::splat(0.0); VECTORS];
+                for (j, v) in start.iter_mut().enumerate() {
+                    *v = M::V::load(row.add(j * lanes));
+                }
+                for (i, sums) in acc.iter().enumerate() {
+                    for (j, (sum, start)) in sums.iter().zip(start).enumerate() {
+                        sum.add(start).store(t.c.add(i * t.c_stride + j * lanes));
+                    }
+                }
+            }
+            start => {
+                // Through memory, on purpose: only whole tiles are worth the registers.
+                let mut tile = [[0.0f32; MAX_COLUMNS]; ROWS];
+                for (row, sums) in tile.iter_mut().zip(&acc) {
+                    for (j, sum) in sums.iter().enumerate() {
+                        sum.store(row.as_mut_ptr().add(j * lanes));
+                    }
+                }
+                store_edge::<M::V>(&tile, t, start);
+            }
+        }
+    }
+}
+
+/// No instruction set has wider tiles.
+const MAX_COLUMNS: usize = 32;
+
+/// Writes the first columns of a tile whose last vector is not whole.
+///
+/// # Safety
+/// That of [`tile`].
+#[inline(always)]
+unsafe fn store_edge<V: Simd>(tile: &[[f32; MAX_COLUMNS]], t: &Tile, start: Start) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        for (i, row) in tile.iter().enumerate() {
+            for j in (0..t.columns).step_by(V::LANES) {
+                let n = t.columns - j;
+                let to = t.c.add(i * t.c_stride + j);
+                let sum = V::load(row.as_ptr().add(j));
+                let sum = match start {
+                    Start::Zero => sum,
+                    Start::Current => sum.add(V::load_up_to(to, n)),
+                    Start::Row(row) => sum.add(V::load_up_to(row.add(j), n)),
+                };
+                sum.store_up_to(to, n);
             }
         }
     }

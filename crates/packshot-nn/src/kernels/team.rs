@@ -34,19 +34,6 @@ pub fn with_team<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// [`with_team`] for an evaluation of the network that `parameter` belongs to: only on the CPU, and
-/// not in training, where most of the time is spent elsewhere.
-pub fn with_team_for<R: Send>(
-    parameter: &candle_core::Tensor,
-    work: impl FnOnce() -> R + Send,
-) -> R {
-    if parameter.device().is_cpu() && !parameter.track_op() {
-        with_team(work)
-    } else {
-        work()
-    }
-}
-
 /// Whether this thread leads a team or works for one.
 pub(super) fn inside() -> bool {
     !matches!(ROLE.get(), Role::None)

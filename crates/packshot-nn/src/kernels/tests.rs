@@ -53,7 +53,7 @@ fn attention_on_every_level() {
         levels_agree("attention", 1e-5, |level| {
             let (mut out, mut sums) = (vec![f32::NAN; t * w], vec![f32::NAN; heads * t]);
             attention::forward(
-                level,
+                Arithmetic { level, bf16: false },
                 &shape,
                 view(0),
                 view(1),
@@ -153,5 +153,52 @@ fn convolutions_on_every_level() {
             conv::conv3x3_weight_gradient(how, &shape, &x, &grad, &mut dw);
             [out, dx, dw].concat()
         });
+    }
+}
+
+/// Attention on bf16 numbers: what the inputs' rounding allows, and weights that still sum to one.
+#[test]
+fn attention_on_bf16_is_near() {
+    if !crate::precision::has_bf16() {
+        return;
+    }
+    for (t, d, eps) in [(40, 16, None), (131, 48, Some(1e-5)), (300, 64, None)] {
+        let shape = attention::Shape {
+            batch: 1,
+            heads: 1,
+            queries: t,
+            keys: t,
+            d,
+            qk_norm_eps: eps,
+        };
+        let mut qkv = noise(t * 3 * d, 5);
+        // A channel of ones in the values comes out as the sum of the weights.
+        qkv.chunks_exact_mut(3 * d).for_each(|row| row[2 * d] = 1.0);
+        let at = |i: usize| Heads {
+            data: &qkv,
+            at: Strides {
+                offset: i * d,
+                batch: 0,
+                head: 0,
+                row: 3 * d,
+            },
+        };
+        let run = |bf16: bool| {
+            let how = Arithmetic {
+                level: CpuLevel::Avx512,
+                bf16,
+            };
+            let mut out = vec![f32::NAN; t * d];
+            attention::forward(how, &shape, at(0), at(1), at(2), &mut out, &mut []);
+            out
+        };
+        let (exact, rounded) = (run(false), run(true));
+        assert!(exact != rounded, "the bf16 path did not run");
+        for (a, b) in exact.iter().zip(&rounded) {
+            assert!((a - b).abs() < 0.04, "{a} and {b} at {t}×{d}");
+        }
+        for row in rounded.chunks_exact(d) {
+            assert!((row[0] - 1.0).abs() < 3e-3, "weights sum to {}", row[0]);
+        }
     }
 }

@@ -277,5 +277,5 @@ fn attend(how: Arithmetic, shape: &Shape, qkv: &[f32], out: &mut [f32]) {
             row: 3 * width,
         },
     });
-    attention::forward(how.level, &sizes, q, k, v, out, &mut []);
+    attention::forward(how, &sizes, q, k, v, out, &mut []);
 }

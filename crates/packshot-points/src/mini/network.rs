@@ -148,6 +148,11 @@ impl PointNetwork {
         &self.config
     }
 
+    /// Tokens of `points` points and of their picture.
+    pub(super) fn tokens(&self, points: usize) -> usize {
+        points / self.config.points_per_token + (PICTURE / 8) * (PICTURE / 8)
+    }
+
     /// Reads pictures `[B, 64, 64, 3]` with values in [−1, 1].
     pub fn picture(&self, pictures: &Tensor) -> Result<PictureFeatures> {
         with_team_for(&self.position, || self.read(pictures))

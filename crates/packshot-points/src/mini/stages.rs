@@ -92,6 +92,11 @@ impl MiniPoints {
         })
     }
 
+    /// Tokens of an evaluation on the way to `points` points.
+    pub fn tokens(&self, points: usize) -> usize {
+        self.network.tokens(points * OVERSAMPLING)
+    }
+
     /// Points for a 64×64 picture of an object on white, framed as the three-quarter view is.
     pub fn generate(
         &self,
@@ -132,6 +137,11 @@ impl MiniUpsampler {
         Ok(Self {
             network: load(bytes, "upsampler")?,
         })
+    }
+
+    /// Tokens of an evaluation for `points` given points.
+    pub fn tokens(&self, points: usize) -> usize {
+        self.network.tokens(points * CHILDREN)
     }
 
     /// The given points, unchanged and first, followed by three new ones for each.

@@ -12,6 +12,7 @@ mod denoiser;
 mod diffusion;
 mod generator;
 mod published;
+mod random;
 mod sampler;
 mod sdf;
 mod solver;
@@ -30,6 +31,7 @@ pub use generator::{
 };
 pub use packshot_diffusion::{KarrasConfig, KarrasMethod};
 pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
+pub use random::RandomNetwork;
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,
 };

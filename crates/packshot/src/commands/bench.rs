@@ -5,15 +5,22 @@ use crate::output::Report;
 use crate::session::Session;
 use clap::ValueEnum;
 use packshot_core::Error;
-use packshot_pipeline::bench::{Part, bench};
+use packshot_pipeline::bench::{Part, bench, bench_point_e};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Seconds per evaluation of a point network
     Points {
-        /// Which of the two
-        #[arg(long, value_name = "NAME", default_value = "points")]
-        part: PointPart,
+        /// Model: packshot-mini, or with random weights one of Point-E's: base40M,
+        /// base40M-textvec, base300M, upsample …
+        #[arg(long, value_name = "NAME", default_value = MINI)]
+        model: String,
+        /// Which of packshot-mini's two [default: points]
+        #[arg(long, value_name = "NAME")]
+        part: Option<PointPart>,
+        /// How linear layers and attention of Point-E's networks round their inputs [default: f32]
+        #[arg(long, value_name = "NAME")]
+        precision: Option<Precision>,
         /// Evaluations a run
         #[arg(long, value_name = "N", default_value_t = 5)]
         steps: usize,
@@ -38,31 +45,67 @@ pub(crate) enum PointPart {
     Upsampler,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floats
+    F32,
+    /// 8 significant bits, with 32-bit sums
+    Bf16,
+}
+
+const MINI: &str = "packshot-mini";
+
 pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> {
-    let (part, steps) = match command {
+    let context = session.context();
+    let report = match command {
         Command::Points {
-            part: PointPart::Points,
+            model,
+            part,
+            precision,
             steps,
-        } => (Part::Points, steps),
+        } if model.eq_ignore_ascii_case(MINI) => {
+            if precision.is_some_and(|precision| precision != Precision::F32) {
+                return Err(Error::usage("packshot-mini is measured in f32").at("--precision"));
+            }
+            let part = match part {
+                None | Some(PointPart::Points) => Part::Points,
+                Some(PointPart::Upsampler) => Part::Upsampler,
+            };
+            bench(part, steps, &context)?
+        }
         Command::Points {
-            part: PointPart::Upsampler,
+            model,
+            part,
+            precision,
             steps,
-        } => (Part::Upsampler, steps),
-        Command::Image { steps } => (Part::Image, steps),
+        } => {
+            if part.is_some() {
+                return Err(Error::usage("only packshot-mini has parts").at("--part"));
+            }
+            bench_point_e(&model, steps, precision == Some(Precision::Bf16), &context)?
+        }
+        Command::Image { steps } => bench(Part::Image, steps, &context)?,
         Command::Nerf(_) => return later::command("bench nerf"),
         Command::Render(_) => return later::command("bench render"),
     };
-    let report = bench(part, steps, &session.context())?;
     let text = format!(
-        "{}, batch {}, {} threads: {:.2} ms an evaluation, {:.2} GFLOP, {:.1} GFLOP/s of {:.1} ({:.0} %)\n",
+        "{}, {}, batch {}, {} tokens, {} threads: {:.2} ms an evaluation, {:.2} GFLOP, {:.1} GFLOP/s of {:.1} ({:.0} %){}{}\n",
         report.model,
+        report.precision,
         report.batch,
+        report.tokens,
         report.threads,
         report.seconds_per_eval * 1e3,
         report.gflop_per_eval,
         report.gflops,
         report.peak_gflops,
-        report.fraction_of_peak * 100.0
+        report.fraction_of_peak * 100.0,
+        report
+            .peak_rss_mb
+            .map_or(String::new(), |mb| format!(", {mb:.0} MB at most")),
+        report
+            .error
+            .map_or(String::new(), |e| format!(", relative error {e:.1e}")),
     );
     Ok(Report::new(text, to_json(&report)?))
 }

@@ -1,11 +1,11 @@
 //! The forward pass.
 
-use packshot_core::CpuLevel;
-
 use super::{
     Heads, KEY_TILES, Shape, check, copy_rows, pack_panels, panels_len, scores, turn, weighted_sums,
 };
+use crate::kernels::gemm::Arithmetic;
 use crate::kernels::math::exp2;
+use crate::kernels::microkernel::Mac;
 use crate::kernels::norm::normalise_lanes;
 use crate::kernels::parallel::{self, Shared};
 use crate::kernels::scratch::Scratch;
@@ -22,7 +22,7 @@ const QUERY_BLOCK: usize = 32;
 /// # Panics
 /// When rows lie outside their slices.
 pub(crate) fn forward(
-    level: CpuLevel,
+    how: Arithmetic,
     shape: &Shape,
     q: Heads<'_>,
     k: Heads<'_>,
@@ -81,7 +81,13 @@ pub(crate) fn forward(
             },
         };
         // SAFETY: the level is the machine's; every task writes its own queries of its own head.
-        unsafe { run(level, &task) };
+        unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if how.bf16 && d.is_multiple_of(16) {
+                return run_bf16(&task);
+            }
+            run(how.level, &task);
+        }
     });
 }
 
@@ -103,8 +109,21 @@ multiversion! {
     fn run(task: &Task<'_>) = run_v;
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+unsafe fn run_bf16(task: &Task<'_>) {
+    // SAFETY: this function has the features; the rest is the caller's.
+    unsafe { run_m::<crate::kernels::bf16::Bf16>(task) }
+}
+
 #[inline(always)]
-unsafe fn run_v<V: Simd>(x: &Task<'_>) {
+unsafe fn run_v<V: Simd>(task: &Task<'_>) {
+    // SAFETY: the caller's contract.
+    unsafe { run_m::<V>(task) }
+}
+
+#[inline(always)]
+unsafe fn run_m<M: Mac>(x: &Task<'_>) {
     let Shape {
         heads,
         keys,
@@ -112,27 +131,31 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
         qk_norm_eps,
         ..
     } = *x.shape;
-    let block = V::LANES * V::TILE_VECTORS;
-    let chunk = V::TILE_ROWS * KEY_TILES;
-    let mut k_panels = Scratch::new(panels_len::<V>(keys, d));
-    let mut v_rows = Scratch::new(keys * d);
+    let block = M::V::LANES * M::V::TILE_VECTORS;
+    let chunk = M::V::TILE_ROWS * KEY_TILES;
+    let mut k_panels = Scratch::new(panels_len::<M::V>(keys, d));
+    let mut v_rows = Scratch::new(keys.next_multiple_of(M::PER_WORD) * d);
     let mut q_turned = Scratch::new(block * d);
-    let mut weights = Scratch::new(chunk * block);
+    let mut weights = Scratch::new(chunk.next_multiple_of(M::PER_WORD) * block);
     let mut sums = Scratch::new(block * d);
     // Scores are in units of log2, so that the softmax takes the cheaper power of two.
     let scale = x.shape.scale() * std::f32::consts::LOG2_E;
     // SAFETY: the caller's contract; scratch buffers have the sizes used here.
     unsafe {
         // Queries and keys lie across the lanes once packed: there they are normalised.
-        pack_panels::<V>((x.k, x.k_stride), keys, d, k_panels.as_mut_ptr());
+        pack_panels::<M::V>((x.k, x.k_stride), keys, d, k_panels.as_mut_ptr());
         if let Some(eps) = qk_norm_eps {
-            let step = V::TILE_ROWS.next_multiple_of(8);
-            for tile in 0..keys.div_ceil(V::TILE_ROWS) {
+            let step = M::V::TILE_ROWS.next_multiple_of(8);
+            for tile in 0..keys.div_ceil(M::V::TILE_ROWS) {
                 let panel = k_panels.as_mut_ptr().add(tile * step * d);
-                normalise_lanes::<V>(panel, d, step, eps, 1.0);
+                normalise_lanes::<M::V>(panel, d, step, eps, 1.0);
             }
         }
-        copy_rows::<V>(
+        let step = M::V::TILE_ROWS.next_multiple_of(8);
+        for tile in 0..keys.div_ceil(M::V::TILE_ROWS) {
+            M::join_rows(k_panels.as_mut_ptr().add(tile * step * d), d, step);
+        }
+        copy_rows::<M::V>(
             (x.v, x.v_stride),
             keys,
             d,
@@ -140,23 +163,30 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
             1.0,
             (v_rows.as_mut_ptr(), d),
         );
+        let even = keys.next_multiple_of(M::PER_WORD);
+        v_rows.as_mut_slice()[keys * d..].fill(0.0);
+        M::join_rows(v_rows.as_mut_ptr(), even, d);
         for first in (0..x.queries).step_by(block) {
             let count = (x.queries - first).min(block);
             let from = (x.q.add(first * x.q_stride), x.q_stride);
-            turn::<V>(from, count, d, q_turned.as_mut_ptr(), block);
+            turn::<M::V>(from, count, d, q_turned.as_mut_ptr(), block);
             match qk_norm_eps {
-                Some(eps) => normalise_lanes::<V>(q_turned.as_mut_ptr(), d, block, eps, scale),
+                Some(eps) => normalise_lanes::<M::V>(q_turned.as_mut_ptr(), d, block, eps, scale),
                 None => q_turned.as_mut_slice().iter_mut().for_each(|q| *q *= scale),
             }
+            M::join_rows(q_turned.as_mut_ptr(), d, block);
             sums.as_mut_slice().fill(0.0);
-            let mut state = Softmax::<V>::new();
+            let mut state = Softmax::<M::V>::new();
             for key in (0..keys).step_by(chunk) {
                 let n = (keys - key).min(chunk);
                 let b = (q_turned.as_ptr(), block);
-                scores::<V>(k_panels.as_ptr(), (key, n), d, b, weights.as_mut_ptr());
+                scores::<M>(k_panels.as_ptr(), (key, n), d, b, weights.as_mut_ptr());
                 state.update(weights.as_mut_ptr(), n, sums.as_mut_ptr(), d);
-                let a = v_rows.as_ptr().add(key * d);
-                weighted_sums::<V>(a, d, n, (weights.as_ptr(), block), sums.as_mut_ptr());
+                let even = n.next_multiple_of(M::PER_WORD);
+                weights.as_mut_slice()[n * block..even * block].fill(0.0);
+                M::join_rows(weights.as_mut_ptr(), even, block);
+                let a = v_rows.as_ptr().add(key / M::PER_WORD * d);
+                weighted_sums::<M>(a, d, n, (weights.as_ptr(), block), sums.as_mut_ptr());
             }
             let log_sums = if x.log_sums.is_null() {
                 None
@@ -164,7 +194,7 @@ unsafe fn run_v<V: Simd>(x: &Task<'_>) {
                 Some(std::slice::from_raw_parts_mut(x.log_sums.add(first), count))
             };
             state.finish(sums.as_mut_ptr(), d, log_sums);
-            turn_out::<V>(&sums, d, count, x.out.add(first * heads * d), heads * d);
+            turn_out::<M::V>(&sums, d, count, x.out.add(first * heads * d), heads * d);
         }
     }
 }

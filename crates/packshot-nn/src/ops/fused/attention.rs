@@ -8,6 +8,7 @@ use packshot_core::cpu_level;
 use super::{Floats, floats, tensor};
 use crate::flop;
 use crate::kernels::attention::{Gradients, Heads, Saved, Shape, Strides, backward, forward};
+use crate::kernels::gemm::Arithmetic;
 use crate::ops::QkvLayout;
 
 /// See [`crate::ops::self_attention`].
@@ -123,7 +124,15 @@ impl Attention {
             }
         ];
         let [q, k, v] = self.views(q, kv);
-        forward(cpu_level(), &self.shape, q, k, v, &mut out, &mut log_sums);
+        forward(
+            Arithmetic::exact(),
+            &self.shape,
+            q,
+            k,
+            v,
+            &mut out,
+            &mut log_sums,
+        );
         *self.log_sums.lock().unwrap_or_else(PoisonError::into_inner) = log_sums;
         (CpuStorage::F32(out), (batch, queries, heads * d).into())
     }

@@ -11,6 +11,7 @@ mod contact_sheet;
 pub mod flatness;
 pub mod framing;
 mod glyphs;
+pub mod lens;
 mod mesh;
 pub mod metrics;
 pub mod nearest;

@@ -5,12 +5,14 @@ pub(crate) mod convert;
 pub(crate) mod dataset;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod fit;
 pub(crate) mod generate;
 pub(crate) mod image;
 pub(crate) mod later;
 pub(crate) mod models;
 pub(crate) mod parity;
 pub(crate) mod train;
+pub(crate) mod view;
 
 use crate::cli::Command;
 use crate::layers::File;
@@ -32,8 +34,8 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Models(command) => models::run(command),
         Command::Bench(command) => bench::run(command, session),
         Command::Doctor(_) => doctor::run(),
-        Command::Fit(_) => later::command("fit"),
-        Command::View(_) => later::command("view"),
+        Command::Fit(arguments) => fit::run(arguments, file.fit, session),
+        Command::View(arguments) => view::run(arguments, session),
         Command::Mesh(_) => later::command("mesh"),
         Command::Cloud(_) => later::command("cloud"),
         Command::Shoot(_) => later::command("shoot"),

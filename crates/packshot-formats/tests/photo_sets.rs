@@ -229,3 +229,13 @@ fn llff_poses_turn_to_our_axes_and_cut_files_are_errors() {
         assert!(decode_poses_bounds(&bytes[..end]).is_err());
     }
 }
+
+#[test]
+fn reference_cameras_are_within_their_tolerance() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    for name in ["poses.safetensors", "colmap_sparse"] {
+        let case = packshot_formats::parity::run(&dir, name).unwrap().unwrap();
+        let bad: Vec<_> = case.tensors.iter().filter(|t| !t.ok()).collect();
+        assert!(case.ok(), "{name}: {bad:?}");
+    }
+}

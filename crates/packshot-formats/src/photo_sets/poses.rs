@@ -49,6 +49,44 @@ pub fn nerfstudio_world(pose: Pose) -> Pose {
     [pose[0], pose[2], pose[1].map(|v| -v)]
 }
 
+/// COLMAP's world to that of instant-ngp's script: `(y, x, −z)`.
+pub fn instant_ngp_world(pose: Pose) -> Pose {
+    [pose[1], pose[0], pose[2].map(|v| -v)]
+}
+
+/// Moves `centre` to the origin, then scales positions.
+pub fn move_and_scale(poses: &mut [Pose], centre: [f64; 3], scale: f64) {
+    for pose in poses {
+        for (row, centre) in pose.iter_mut().zip(centre) {
+            row[3] = (row[3] - centre) * scale;
+        }
+    }
+}
+
+/// Makes the mean pose the world's own (LLFF's way): it looks along the mean of the cameras, from
+/// the mean of their positions.
+pub fn recentre(poses: &mut [Pose]) {
+    let n = poses.len().max(1) as f64;
+    let sum = |c: usize| {
+        poses.iter().fold([0.0; 3], |s: [f64; 3], p| {
+            let v = column(p, c);
+            std::array::from_fn(|i| s[i] + v[i])
+        })
+    };
+    let centre = sum(3).map(|v| v / n);
+    let Some(back) = unit(sum(2)) else {
+        return;
+    };
+    let Some(right) = unit(cross(sum(1), back)) else {
+        return;
+    };
+    let up = cross(back, right);
+    move_and_scale(poses, centre, 1.0);
+    for pose in poses {
+        *pose = turned([right, up, back], *pose);
+    }
+}
+
 /// A pose in a turned world.
 pub fn turned(rotation: [[f64; 3]; 3], pose: Pose) -> Pose {
     std::array::from_fn(|i| {

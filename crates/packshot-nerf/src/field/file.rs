@@ -10,7 +10,18 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 
 /// Version of the form.
-const FORM: &str = "1";
+const FORM: u32 = 1;
+/// The one key of the metadata.
+const KEY: &str = "packshot_field";
+
+/// What the metadata says.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Head {
+    form: u32,
+    plan: Plan,
+    /// Steps done, and rays of the next one.
+    training: Option<[u64; 2]>,
+}
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +40,7 @@ pub struct FieldFile {
 
 impl FieldFile {
     /// The bytes of a safetensors file: `table`, `d0` to `c2`, `occupancy.*`, `appearance`, and for
-    /// a checkpoint `adam.*`; the plan is JSON in the metadata.
+    /// a checkpoint `adam.*`; settings and counts are JSON in the metadata.
     ///
     /// # Errors
     /// `Internal` when the library refuses.
@@ -57,16 +68,15 @@ impl FieldFile {
             vec![self.appearance.len()],
             &self.appearance,
         ));
-        let mut metadata = HashMap::from([
-            ("packshot_field".to_owned(), FORM.to_owned()),
-            (
-                "plan".to_owned(),
-                serde_json::to_string(&self.plan).map_err(|e| internal(e.to_string()))?,
-            ),
-        ]);
+        // One key, because the library writes several in no fixed order.
+        let head = Head {
+            form: FORM,
+            plan: self.plan,
+            training: self.state.as_ref().map(|s| [s.step, s.rays as u64]),
+        };
+        let head = serde_json::to_string(&head).map_err(|e| internal(e.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_owned(), head)]);
         if let Some(state) = &self.state {
-            metadata.insert("step".to_owned(), state.step.to_string());
-            metadata.insert("rays".to_owned(), state.rays.to_string());
             for (name, moments) in [
                 ("table", &state.table),
                 ("network", &state.network),
@@ -111,13 +121,14 @@ impl FieldFile {
             .ok()
             .and_then(|(_, header)| header.metadata().clone())
             .unwrap_or_default();
-        if metadata.get("packshot_field").map(String::as_str) != Some(FORM) {
-            return Err(broken("its form is of another version"));
-        }
-        let plan: Plan = metadata
-            .get("plan")
+        let head: Head = metadata
+            .get(KEY)
             .and_then(|text| serde_json::from_str(text).ok())
             .ok_or_else(|| broken("its settings are missing"))?;
+        if head.form != FORM {
+            return Err(broken("its form is of another version"));
+        }
+        let plan = head.plan;
         plan.shape.check()?;
         let floats = |name: &str| -> Result<Vec<f32>> {
             let view = file
@@ -180,9 +191,8 @@ impl FieldFile {
         if !sane {
             return Err(broken("its settings are out of bounds"));
         }
-        let number = |key: &str| metadata.get(key).and_then(|v| v.parse::<u64>().ok());
-        let state = match (number("step"), number("rays")) {
-            (Some(step), Some(rays)) => {
+        let state = match head.training {
+            Some([step, rays]) => {
                 let moments = |name: &str| -> Result<Moments> {
                     Ok(Moments {
                         first: floats(&format!("adam.{name}.first"))?,

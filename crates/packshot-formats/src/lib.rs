@@ -21,6 +21,7 @@ mod normals;
 pub mod npz;
 mod obj;
 pub mod parity;
+pub mod photo_sets;
 mod picture_in;
 mod picture_out;
 mod ply;

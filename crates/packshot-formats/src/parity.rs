@@ -1,4 +1,7 @@
-//! Checks against files that Point-E's own code wrote: `pc_*.npz` and `pc_*.ply` are one cloud.
+//! Checks against files of other programs: Point-E's `pc_*.npz` and `pc_*.ply` are one cloud,
+//! `colmap_sparse/` is a model in both of COLMAP's forms, `poses` holds conversions of cameras.
+
+mod cameras;
 
 use crate::npz::read_npz_cloud;
 use crate::{decode_ply, encode_ply};
@@ -6,12 +9,18 @@ use packshot_core::parity::CaseResult;
 use packshot_core::{Error, Result};
 use std::path::Path;
 
-/// Runs the case `file` of the folder `dir`: `pc_*.npz` with the PLY beside it. `None` when the
+/// Runs the case `file` of the folder `dir`: `pc_*.npz` with the PLY beside it, the folder
+/// `colmap_sparse` with what it should hold in `expected.json`, or `poses.safetensors`. `None` when the
 /// file is of another kind.
 ///
 /// # Errors
 /// When either file cannot be read.
 pub fn run(dir: &Path, file: &str) -> Result<Option<CaseResult>> {
+    match file {
+        "colmap_sparse" => return cameras::colmap(&dir.join(file)).map(Some),
+        "poses.safetensors" => return cameras::poses(&dir.join(file)).map(Some),
+        _ => {}
+    }
     let Some(stem) = file.strip_suffix(".npz").filter(|s| s.starts_with("pc_")) else {
         return Ok(None);
     };

@@ -33,6 +33,30 @@ pub fn decode_picture(bytes: &[u8]) -> Result<Image> {
     decode(bytes, true)
 }
 
+/// Width and height of a picture as [`read_picture`] would give them, from its header alone.
+pub(crate) fn picture_size(path: &Path) -> Result<[usize; 2]> {
+    let bytes = read_file(path)?;
+    let at = |e: Error| e.at(path.display());
+    let format = format_of(&bytes).map_err(at)?;
+    let size = || {
+        let mut decoder = ImageReader::with_format(Cursor::new(&bytes[..]), format)
+            .into_decoder()
+            .map_err(from_image_error)?;
+        let (width, height) = decoder.dimensions();
+        check_size(width, height, decoder.total_bytes(), bytes.len() as u64)?;
+        use image::metadata::Orientation as O;
+        let turned = matches!(
+            decoder.orientation(),
+            Ok(O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH)
+        );
+        let [w, h] = [width as usize, height as usize];
+        Ok(if turned { [h, w] } else { [w, h] })
+    };
+    std::panic::catch_unwind(size)
+        .unwrap_or_else(|_| Err(broken("the decoder gave up")))
+        .map_err(at)
+}
+
 /// Decodes a texture of a model: EXIF orientation does not count there.
 pub(crate) fn decode_texture(bytes: &[u8]) -> Result<Image> {
     decode(bytes, false)

@@ -11,6 +11,7 @@ mod contact_sheet;
 pub mod flatness;
 pub mod framing;
 mod glyphs;
+pub mod lens;
 pub mod marching_cubes;
 mod mesh;
 mod mesh_preview;

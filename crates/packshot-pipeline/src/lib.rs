@@ -7,6 +7,7 @@ pub mod bench;
 pub mod convert;
 pub mod dataset;
 pub mod eval;
+pub mod fit;
 pub mod generate;
 pub mod image;
 mod input;
@@ -19,6 +20,7 @@ pub mod prompt;
 pub mod prompts;
 pub mod slug;
 pub mod train;
+pub mod view;
 mod warnings;
 pub mod weights;
 

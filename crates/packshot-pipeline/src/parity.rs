@@ -21,6 +21,7 @@ const RECOGNISERS: &[Recogniser] = &[
     packshot_points::evaluation::parity::run,
     packshot_encoders::clip::parity::run,
     packshot_formats::parity::run,
+    packshot_nerf::parity::run,
 ];
 
 /// All cases of a folder.

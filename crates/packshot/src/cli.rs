@@ -1,7 +1,8 @@
 //! The form of the command line. What a command means stands in `commands`.
 
 use crate::commands::{
-    bench, convert, dataset, doctor, eval, generate, image, later, mesh, models, parity, train,
+    bench, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models, parity, train,
+    view,
 };
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -11,7 +12,7 @@ use std::num::NonZeroUsize;
 const AFTER_HELP: &str = "\
 Every option has an environment variable (--image-steps: PACKSHOT_IMAGE_STEPS) and a place in
 packshot.toml ([generate] image-steps = 24); flags come first, then variables, then the file.
-Planned, not built yet: fit, view, cloud, shoot, serve, worker.
+Planned, not built yet: cloud, shoot, serve, worker.
 Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 model not available, 130 cancelled.";
 
 /// From a prompt or a photo to a coloured 3D product point cloud.
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     Generate(generate::Arguments),
     /// Make a picture from a prompt: the first stage of `generate` alone
     Image(image::Arguments),
+    /// Fit a radiance field to photos with known cameras
+    Fit(fit::Arguments),
+    /// Render views of a fitted field, with depth, opacity and normals
+    View(view::Arguments),
     /// Convert between PLY, GLB, glTF and OBJ
     Convert(convert::Arguments),
     /// Make a closed, coloured mesh of a point cloud
@@ -105,10 +110,6 @@ pub(crate) enum Command {
     Parity(parity::Arguments),
     /// Show what this machine can do
     Doctor(doctor::Arguments),
-    #[command(hide = true, disable_help_flag = true)]
-    Fit(later::Anything),
-    #[command(hide = true, disable_help_flag = true)]
-    View(later::Anything),
     #[command(hide = true, disable_help_flag = true)]
     Cloud(later::Anything),
     #[command(hide = true, disable_help_flag = true)]

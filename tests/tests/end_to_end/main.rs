@@ -4,6 +4,7 @@
 mod bad_input;
 mod batch;
 mod convert;
+mod fit;
 mod generate;
 mod interrupt;
 mod mesh;

@@ -60,7 +60,7 @@ fn models(place: &Place, arguments: &[&str]) -> Outcome {
         command.env_remove(name);
     }
     command
-        .env("PACKSHOT_HOME", home)
+        .env("PACKSHOT_HOME", place.path("home"))
         .arg("models")
         .args(arguments);
     packshot_tests::finish(command)

@@ -23,8 +23,8 @@ fn help_lists_the_commands_and_version_is_one_line() {
 fn commands_and_flags_that_are_not_built_say_so() {
     let place = Place::new();
     for arguments in [
-        "fit photos -o field",
-        "view fit -o out --turntable 4",
+        "fit photos -o field --field mlp",
+        "fit photos -o field --crop auto",
         "cloud fit -o x.ply",
         "shoot asset --scene plain -o out",
         "serve",

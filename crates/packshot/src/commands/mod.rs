@@ -5,6 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod dataset;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod fit;
 pub(crate) mod generate;
 pub(crate) mod image;
 pub(crate) mod later;
@@ -12,6 +13,7 @@ pub(crate) mod mesh;
 pub(crate) mod models;
 pub(crate) mod parity;
 pub(crate) mod train;
+pub(crate) mod view;
 
 use crate::cli::Command;
 use crate::layers::File;
@@ -33,8 +35,8 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Models(command) => models::run(command, file.models, session),
         Command::Bench(command) => bench::run(command, session),
         Command::Doctor(_) => doctor::run(),
-        Command::Fit(_) => later::command("fit"),
-        Command::View(_) => later::command("view"),
+        Command::Fit(arguments) => fit::run(arguments, file.fit, session),
+        Command::View(arguments) => view::run(arguments, session),
         Command::Mesh(arguments) => mesh::run(arguments, file.mesh, session),
         Command::Cloud(_) => later::command("cloud"),
         Command::Shoot(_) => later::command("shoot"),

@@ -1,0 +1,181 @@
+//! What all kinds of sets share: files that exist, splits, checks of cameras.
+
+use super::{Note, PhotoSet, Split};
+use crate::input::extension;
+use packshot_core::{Error, Result};
+use packshot_geometry::lens::{Intrinsics, Lens};
+use std::path::{Path, PathBuf};
+
+/// Extensions of pictures that can be read.
+const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+/// Every so many photos one is held out, where the set does not say which.
+const HOLD_OUT: usize = 8;
+
+/// The pictures of a folder, sorted by name; none where there is no such folder.
+pub(super) fn pictures_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| EXTENSIONS.contains(&extension(path).as_str()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The file of a photo, with one of the known extensions where its name has none.
+pub(super) fn existing(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = folder.join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    EXTENSIONS.iter().find_map(|extension| {
+        let mut with = path.clone().into_os_string();
+        with.push(".");
+        with.push(extension);
+        let with = PathBuf::from(with);
+        with.is_file().then_some(with)
+    })
+}
+
+/// Says in one note which photos are missing.
+pub(super) fn note_missing(notes: &mut Vec<Note>, missing: &[String], all: usize) {
+    if let Some(first) = missing.first() {
+        notes.push(Note {
+            code: "missing-photo",
+            text: format!(
+                "{} of {all} photos are not there and are left out (the first is {})",
+                missing.len(),
+                crate::words::shorten(first)
+            ),
+        });
+    }
+}
+
+/// Holds out every eighth photo by name.
+pub(super) fn hold_out(set: &mut PhotoSet) {
+    set.photos.sort_by(|a, b| a.name.cmp(&b.name));
+    if set.photos.len() < 4 {
+        return;
+    }
+    for photo in set.photos.iter_mut().step_by(HOLD_OUT) {
+        photo.split = Split::Test;
+    }
+}
+
+/// Checks what every set must have.
+pub(super) fn finish(set: &mut PhotoSet, path: &Path) -> Result<()> {
+    for photo in &set.photos {
+        check_intrinsics(&photo.camera.intrinsics)
+            .map_err(|e| e.at(&photo.name).at(path.display()))?;
+    }
+    let train = set
+        .photos
+        .iter()
+        .filter(|p| p.split == Split::Train)
+        .count();
+    if train < 2 {
+        let hint = "a field needs photos from several sides, better 30 or more";
+        return Err(Error::bad_input(format!(
+            "{} of the set's photos can be trained on, two are the least",
+            train
+        ))
+        .at(path.display())
+        .with_hint(hint));
+    }
+    if train < 10 {
+        set.notes.push(Note {
+            code: "few-photos",
+            text: format!(
+                "there are only {train} photos to train on; 30 or more give a better result"
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// A pose from the upper rows of a matrix: three axes of one length at right angles, right-handed.
+/// The length is divided away.
+pub(super) fn rigid(rows: [[f64; 4]; 3]) -> Result<[[f64; 4]; 3]> {
+    let broken = |why: &str| {
+        Error::bad_input(format!(
+            "the camera's pose is not a rotation and a position: {why}"
+        ))
+        .with_hint("export the cameras again")
+    };
+    if rows.iter().flatten().any(|v| !v.is_finite()) {
+        return Err(broken("a number is not finite"));
+    }
+    let axis = |c: usize| [rows[0][c], rows[1][c], rows[2][c]];
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let [x, y, z] = [axis(0), axis(1), axis(2)];
+    let determinant = x[0] * (y[1] * z[2] - y[2] * z[1]) - y[0] * (x[1] * z[2] - x[2] * z[1])
+        + z[0] * (x[1] * y[2] - x[2] * y[1]);
+    let scale = determinant.abs().cbrt();
+    if scale <= 1e-9 {
+        return Err(broken("its axes lie in a plane"));
+    }
+    if determinant < 0.0 {
+        return Err(broken("it mirrors"));
+    }
+    let square = scale * scale;
+    let skewed = [dot(x, y), dot(y, z), dot(z, x)]
+        .iter()
+        .any(|d| d.abs() > 0.02 * square);
+    let uneven = [x, y, z]
+        .iter()
+        .any(|a| (dot(*a, *a) / square - 1.0).abs() > 0.04);
+    if skewed || uneven {
+        return Err(broken(
+            "its axes are not at right angles or differ in length",
+        ));
+    }
+    Ok(rows.map(|[a, b, c, t]| [a / scale, b / scale, c / scale, t]))
+}
+
+/// Refuses focal lengths and sizes that no camera has.
+fn check_intrinsics(intrinsics: &Intrinsics) -> Result<()> {
+    let Intrinsics {
+        width,
+        height,
+        focal,
+        centre,
+        lens,
+    } = *intrinsics;
+    if width == 0 || height == 0 || width.max(height) > 1 << 16 {
+        return Err(
+            Error::bad_input(format!("a photo of {width}×{height} pixels"))
+                .with_hint("the width and height of the camera are wrong"),
+        );
+    }
+    let sides = [width as f64, height as f64];
+    for c in 0..2 {
+        let share = focal[c] / sides[c];
+        if lens != Lens::Equirectangular && !(0.02..=200.0).contains(&share) {
+            return Err(Error::bad_input(format!(
+                "a focal length of {} pixels for {} pixels is absurd",
+                focal[c], sides[c]
+            ))
+            .with_hint("fl_x and fl_y are in pixels, camera_angle_x in radians"));
+        }
+        if !(-1.0..=2.0).contains(&(centre[c] / sides[c])) {
+            return Err(Error::bad_input(format!(
+                "a principal point at {} of {} pixels is absurd",
+                centre[c], sides[c]
+            ))
+            .with_hint("cx and cy are in pixels from the upper left corner"));
+        }
+    }
+    let coefficients: Vec<f64> = match lens {
+        Lens::Pinhole | Lens::Equirectangular => Vec::new(),
+        Lens::Brown { k, p } => k.into_iter().chain(p).collect(),
+        Lens::Fisheye { k } => k.to_vec(),
+        Lens::FieldOfView { omega } => vec![omega],
+        Lens::ThinPrismFisheye { k, p, s } => k.into_iter().chain(p).chain(s).collect(),
+    };
+    if coefficients.iter().any(|c| !c.is_finite()) {
+        return Err(Error::bad_input("a coefficient of the lens is not finite"));
+    }
+    Ok(())
+}

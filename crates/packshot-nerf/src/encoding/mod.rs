@@ -1,0 +1,4 @@
+//! What turns positions and directions into inputs of a network.
+
+pub mod positional;
+pub mod spherical;

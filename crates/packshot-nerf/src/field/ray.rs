@@ -1,0 +1,147 @@
+//! Compositing the rays of a block and back: the fast twin of [`crate::volume::intervals`].
+
+use super::block::Block;
+use super::photos::Target;
+use super::scene::Samples;
+use crate::loss::huber;
+use crate::simd::math;
+use crate::volume::distortion;
+use std::ops::Range;
+
+/// Behind this share of the light, samples are not shaded.
+pub(crate) const DARK: f32 = 1e-4;
+
+/// What a ray of a step is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RayTarget {
+    pub(crate) direction: [f32; 3],
+    pub(crate) photo: u32,
+    /// The pixel on the background.
+    colour: [f32; 3],
+    background: [f32; 3],
+}
+
+impl RayTarget {
+    pub(crate) fn new(target: &Target, background: [f32; 3], photo: u32) -> Self {
+        let Target { colour, alpha, .. } = *target;
+        Self {
+            direction: target.direction,
+            photo,
+            colour: std::array::from_fn(|c| alpha * colour[c] + (1.0 - alpha) * background[c]),
+            background,
+        }
+    }
+}
+
+/// Working memory of a block's rays.
+#[derive(Default)]
+pub(crate) struct RayScratch {
+    /// Samples of the block that light reaches.
+    pub(crate) keep: Vec<u32>,
+    /// Which of those belong to each ray.
+    pub(crate) kept: Vec<Range<usize>>,
+    weights: Vec<f32>,
+    /// Light that is left behind each sample.
+    left: Vec<f32>,
+    dt: Vec<f32>,
+    t: Vec<f32>,
+    worth: Vec<f32>,
+}
+
+impl RayScratch {
+    /// Finds which samples light reaches, and their weights. `start` is the first sample of the
+    /// block among all.
+    pub(crate) fn reach(
+        &mut self,
+        rays: &[(RayTarget, Range<usize>)],
+        density: &[f32],
+        samples: &Samples,
+        start: usize,
+    ) {
+        self.keep.clear();
+        self.kept.clear();
+        self.weights.clear();
+        self.left.clear();
+        self.dt.clear();
+        self.t.clear();
+        for (_, range) in rays {
+            let first = self.keep.len();
+            let mut light = 1.0f32;
+            for i in range.clone() {
+                if light < DARK {
+                    break;
+                }
+                let dt = samples.dt[i];
+                let passed = light * math::exp(-density[i - start] * dt);
+                self.keep.push((i - start) as u32);
+                self.weights.push(light - passed);
+                self.left.push(passed);
+                self.dt.push(dt);
+                self.t.push(samples.t[i]);
+                light = passed;
+            }
+            self.kept.push(first..self.keep.len());
+        }
+        self.worth.resize(self.keep.len(), 0.0);
+    }
+
+    /// Compares the rays with their targets: fills the block's gradients of colours and densities
+    /// and returns the sum of squared errors. `share` is one over the channels of the step.
+    pub(crate) fn losses(
+        &mut self,
+        rays: &[(RayTarget, Range<usize>)],
+        block: &mut Block,
+        share: f32,
+        distortion_weight: f32,
+    ) -> f64 {
+        let mut squares = 0.0;
+        for ((target, _), kept) in rays.iter().zip(&self.kept) {
+            let mut rgb = [0.0f32; 3];
+            for i in kept.clone() {
+                for c in 0..3 {
+                    rgb[c] += self.weights[i] * block.colours[4 * i + c];
+                }
+            }
+            let light = kept.clone().next_back().map_or(1.0, |i| self.left[i]);
+            let mut cot = [0.0f32; 3];
+            let mut behind = 0.0;
+            for c in 0..3 {
+                let difference = rgb[c] + light * target.background[c] - target.colour[c];
+                squares += f64::from(difference * difference);
+                cot[c] = huber(difference).1 * share;
+                behind += cot[c] * target.background[c];
+            }
+            let d_weights =
+                (distortion_weight > 0.0 && kept.len() > 1).then(|| self.distortion(kept.clone()));
+            for i in kept.clone() {
+                let colour = &block.colours[4 * i..4 * i + 3];
+                let mut worth: f32 = (0..3).map(|c| cot[c] * colour[c]).sum();
+                if let Some(d) = &d_weights {
+                    worth += distortion_weight * 3.0 * share * d[i - kept.start] as f32;
+                }
+                self.worth[i] = worth;
+                for c in 0..3 {
+                    block.d_colours[4 * i + c] = cot[c] * self.weights[i];
+                }
+                block.d_colours[4 * i + 3] = 0.0;
+            }
+            // Value of the light behind each sample, from the back.
+            let mut value = light * behind;
+            for i in kept.clone().rev() {
+                block.d_density[i] = self.dt[i] * (self.left[i] * self.worth[i] - value);
+                value += self.weights[i] * self.worth[i];
+            }
+        }
+        squares
+    }
+
+    /// Gradient of the distortion loss with respect to the weights, on depths that are even in
+    /// `t/(1 + t)`.
+    fn distortion(&self, kept: Range<usize>) -> Vec<f64> {
+        let squash = |t: f32| t / (1.0 + t);
+        let mut edges: Vec<f32> = kept.clone().map(|i| squash(self.t[i])).collect();
+        let last = kept.end - 1;
+        edges.push(squash(self.t[last] + self.dt[last]));
+        distortion::backward(&edges, &self.weights[kept]).0
+    }
+}

@@ -1,0 +1,188 @@
+//! Views of a fitted field.
+
+use super::HashField;
+use super::block::{Block, Prepared};
+use super::occupancy::Occupancy;
+use super::ray::DARK;
+use super::scene::{March, Samples, Scene, march};
+use crate::encoding::spherical;
+use crate::simd::math;
+use packshot_core::{CancelToken, Error, Image, Result, colour};
+use packshot_geometry::lens::LensCamera;
+use rayon::prelude::*;
+
+/// Samples of less weight are not shaded.
+const FAINT: f32 = 1e-4;
+/// Pixels that go through the field together.
+const GROUP: usize = 64;
+
+/// A field that can be looked at.
+#[derive(Clone, Copy)]
+pub struct Viewable<'a> {
+    /// The field.
+    pub field: &'a HashField,
+    /// Where it lies.
+    pub scene: Scene,
+    /// How rays are sampled.
+    pub march: March,
+    /// Where it is occupied.
+    pub occupancy: &'a Occupancy,
+    /// Appearance of the views; as many numbers as the field's shape says.
+    pub appearance: &'a [f32],
+}
+
+/// A rendered view, rows from the top.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Colour without a background (premultiplied), sRGB values.
+    pub rgb: Vec<[f32; 3]>,
+    /// Opacity.
+    pub opacity: Vec<f32>,
+    /// Median distance from the camera along the ray in world units; infinite where nothing is.
+    pub distance: Vec<f32>,
+    /// Samples whose density was asked for.
+    pub samples: usize,
+}
+
+impl View {
+    /// The picture on a background of sRGB values, composited as the benchmarks do: on the sRGB
+    /// values themselves.
+    pub fn on(&self, background: [f32; 3]) -> Image {
+        let mut image = Image::filled(self.width, self.height, &[0; 3]);
+        let pixels = image.data_mut().chunks_exact_mut(3);
+        for ((to, rgb), opacity) in pixels.zip(&self.rgb).zip(&self.opacity) {
+            for c in 0..3 {
+                to[c] = colour::level(rgb[c] + (1.0 - opacity) * background[c]);
+            }
+        }
+        image
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Pixel {
+    rgb: [f32; 3],
+    opacity: f32,
+    distance: f32,
+}
+
+/// Renders what a camera sees.
+///
+/// # Errors
+/// `Cancelled`.
+pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
+    let (width, height) = (camera.intrinsics.width, camera.intrinsics.height);
+    let prepared = Prepared::new(what.field);
+    let groups = (width * height).div_ceil(GROUP);
+    let parts: Vec<(Vec<Pixel>, usize)> = (0..groups)
+        .into_par_iter()
+        .map_init(
+            || (Block::default(), Samples::default()),
+            |(block, samples), group| {
+                if cancel.is_cancelled() {
+                    return Err(Error::cancelled());
+                }
+                let pixels = group * GROUP..((group + 1) * GROUP).min(width * height);
+                let rays = pixels.map(|p| {
+                    let (x, y) = ((p % width) as f64 + 0.5, (p / width) as f64 + 0.5);
+                    camera.direction(x, y)
+                });
+                let origin = camera.position().map(|v| v as f32);
+                Ok(render_rays(what, &prepared, origin, rays, block, samples))
+            },
+        )
+        .collect::<Result<_>>()?;
+    let samples = parts.iter().map(|p| p.1).sum();
+    let pixels: Vec<Pixel> = parts.into_iter().flat_map(|p| p.0).collect();
+    Ok(View {
+        width,
+        height,
+        rgb: pixels.iter().map(|p| p.rgb).collect(),
+        opacity: pixels.iter().map(|p| p.opacity).collect(),
+        distance: pixels.iter().map(|p| p.distance).collect(),
+        samples,
+    })
+}
+
+fn render_rays(
+    what: &Viewable<'_>,
+    prepared: &Prepared,
+    origin: [f32; 3],
+    directions: impl Iterator<Item = Option<[f64; 3]>>,
+    block: &mut Block,
+    samples: &mut Samples,
+) -> (Vec<Pixel>, usize) {
+    let shape = &what.field.shape;
+    samples.clear();
+    let mut rays = Vec::with_capacity(GROUP);
+    for direction in directions {
+        let first = samples.len();
+        let unit = direction.map(|d| {
+            let length = d.iter().map(|v| v * v).sum::<f64>().sqrt();
+            d.map(|v| (v / length) as f32)
+        });
+        let unit = unit.filter(|d| d.iter().all(|v| v.is_finite()));
+        if let Some(d) = unit {
+            march(
+                &what.scene,
+                &what.march,
+                what.occupancy,
+                origin,
+                d,
+                0.5,
+                samples,
+            );
+        }
+        rays.push((unit.unwrap_or([0.0; 3]), first..samples.len()));
+    }
+    block.density(what.field, prepared, samples.positions(0..samples.len()));
+    // Weights, and which samples matter.
+    let (mut keep, mut weights, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pixels = vec![
+        Pixel {
+            distance: f32::INFINITY,
+            ..Pixel::default()
+        };
+        rays.len()
+    ];
+    for (r, (_, range)) in rays.iter().enumerate() {
+        let mut light = 1.0f32;
+        for i in range.clone() {
+            if light < DARK {
+                break;
+            }
+            let passed = light * math::exp(-block.density[i] * samples.dt[i]);
+            if light - passed > FAINT {
+                keep.push(i as u32);
+                weights.push(light - passed);
+                owners.push(r);
+            }
+            if light >= 0.5 && passed < 0.5 {
+                pixels[r].distance = samples.t[i] * what.scene.unit();
+            }
+            light = passed;
+        }
+        pixels[r].opacity = 1.0 - light;
+    }
+    block.compact(shape, &keep);
+    let mut last = (usize::MAX, [0.0; 16]);
+    for (sample, owner) in owners.iter().enumerate() {
+        if last.0 != *owner {
+            last = (*owner, spherical::encode(rays[*owner].0));
+        }
+        let inputs = block.view_inputs(shape, sample);
+        inputs[..last.1.len()].copy_from_slice(&last.1);
+        inputs[last.1.len()..].copy_from_slice(what.appearance);
+    }
+    block.colour(what.field, prepared);
+    for ((sample, owner), weight) in owners.iter().enumerate().zip(&weights) {
+        for c in 0..3 {
+            pixels[*owner].rgb[c] += weight * block.colours[4 * sample + c];
+        }
+    }
+    (pixels, samples.len())
+}

@@ -1,0 +1,21 @@
+//! Radiance fields from posed photos: encodings, sampling, volume rendering, fields and their
+//! training, with forward and backward passes written by hand for CPUs.
+//!
+//! Colours are sRGB values in [0, 1], and pixels are composited as such: that is how the field's
+//! benchmarks are defined. Nothing here reads photos or writes files.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over the three coordinates or channels of several arrays read best with an index"
+)]
+
+pub mod encoding;
+pub mod field;
+mod gemm;
+pub mod grid;
+pub mod loss;
+pub mod parity;
+pub mod sampling;
+mod simd;
+pub mod space;
+pub mod volume;

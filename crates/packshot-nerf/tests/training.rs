@@ -1,0 +1,149 @@
+//! Training on a scene that is made up here: a coloured ball, seen from all sides.
+
+use packshot_core::{CancelToken, Image};
+use packshot_geometry::lens::{Intrinsics, LensCamera};
+use packshot_geometry::metrics::psnr;
+use packshot_nerf::field::{FieldFile, Photo, Plan, Trainer, Viewable, plan, render};
+
+const SIDE: usize = 24;
+
+/// A ball of radius 0.5 whose colour follows the place on it.
+fn photo(index: usize) -> Photo {
+    photo_at(index as f64)
+}
+
+fn photo_at(index: f64) -> Photo {
+    // A spiral from the south to the north.
+    let z = -0.8 + 1.6 * (index + 0.5) / 16.0;
+    let (sin, cos) = (2.4 * index).sin_cos();
+    let flat = (1.0 - z * z).sqrt();
+    let back = [flat * cos, flat * sin, z];
+    let right = [-sin, cos, 0.0];
+    let up = [-z * cos, -z * sin, flat];
+    let rows = [0, 1, 2].map(|c| [right[c], up[c], back[c], 3.0 * back[c]]);
+    let camera = LensCamera {
+        intrinsics: Intrinsics::from_fov_x(SIDE, SIDE, 0.5),
+        world_from_camera: rows,
+    };
+    let mut image = Image::filled(SIDE, SIDE, &[0; 4]);
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let d = camera
+                .direction(x as f64 + 0.5, y as f64 + 0.5)
+                .expect("a scene that can be trained");
+            let o = camera.position();
+            let b: f64 = (0..3).map(|c| o[c] * d[c]).sum();
+            let root = b * b - (9.0 - 0.25);
+            if root > 0.0 {
+                let t = -b - root.sqrt();
+                let colour = [0, 1, 2].map(|c| (255.0 * (0.5 + (o[c] + t * d[c]) * 0.9)) as u8);
+                let [r, g, b] = colour;
+                image.pixel_mut(x, y).copy_from_slice(&[r, g, b, 255]);
+            }
+        }
+    }
+    Photo {
+        camera,
+        image,
+        ignored: None,
+    }
+}
+
+fn small_plan(photos: &[Photo]) -> Plan {
+    let mut plan = plan(photos, 7).expect("a scene that can be trained");
+    plan.shape.grid.levels = 4;
+    plan.shape.grid.log2_entries = 12;
+    plan.shape.density_hidden = 16;
+    plan.shape.colour_hidden = 16;
+    plan.train.samples_per_step = 2048;
+    plan.train.occupancy_side = 32;
+    plan
+}
+
+fn trained(threads: usize, steps: u64) -> (Trainer, Plan) {
+    let photos: Vec<Photo> = (0..16).map(photo).collect();
+    let plan = small_plan(&photos);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a scene that can be trained");
+    let trainer = pool.install(|| {
+        let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)
+            .expect("a scene that can be trained");
+        for step in 0..steps {
+            trainer
+                .step(step as f64 / 200.0)
+                .expect("a scene that can be trained");
+        }
+        trainer
+    });
+    (trainer, plan)
+}
+
+#[test]
+fn a_ball_is_learnt_and_empty_space_is_left_alone() {
+    let (trainer, plan) = trained(2, 200);
+    let (_, radius) = plan.scene.cube();
+    assert!(
+        (0.45..1.0).contains(&radius),
+        "the box should hug the ball: {radius}"
+    );
+    let what = Viewable {
+        field: trainer.field(),
+        scene: plan.scene,
+        march: plan.march,
+        occupancy: trainer.occupancy(),
+        appearance: &[],
+    };
+    // Not one of the training cameras: half a place on along the spiral.
+    let held_out = photo_at(7.5);
+    let view = render(&what, &held_out.camera, &CancelToken::default()).unwrap();
+    let picture = view.on([1.0; 3]);
+    let decibels = psnr(&picture, &held_out.image.on_background([255; 3])).unwrap();
+    assert!(decibels > 24.0, "{decibels}");
+    let middle = SIDE / 2 * SIDE + SIDE / 2;
+    assert!(
+        (view.distance[middle] - 2.5).abs() < 0.1,
+        "{}",
+        view.distance[middle]
+    );
+    assert!(view.opacity[0] < 0.01 && view.distance[0].is_infinite());
+}
+
+#[test]
+fn the_result_does_not_depend_on_threads_and_a_checkpoint_goes_on_as_if_nothing_had_been() {
+    let (mut one, plan) = trained(1, 40);
+    let (two, _) = trained(3, 40);
+    assert_eq!(one.field(), two.field());
+    let file = FieldFile {
+        plan,
+        field: two.field().clone(),
+        occupancy: two.occupancy().clone(),
+        appearance: two.appearance().to_vec(),
+        state: Some(two.state()),
+    };
+    let bytes = file.encode().unwrap();
+    let back = FieldFile::decode(&bytes).unwrap();
+    assert_eq!(back, file);
+    let photos: Vec<Photo> = (0..16).map(photo).collect();
+    let mut resumed = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
+    resumed
+        .restore(
+            back.field,
+            back.appearance,
+            back.occupancy,
+            back.state.unwrap(),
+        )
+        .unwrap();
+    for step in 40..60 {
+        let progress = step as f64 / 200.0;
+        assert_eq!(
+            one.step(progress).unwrap().mse,
+            resumed.step(progress).unwrap().mse
+        );
+    }
+    assert_eq!(one.field(), resumed.field());
+    for end in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        assert!(FieldFile::decode(&bytes[..end]).is_err());
+    }
+}

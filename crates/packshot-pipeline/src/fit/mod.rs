@@ -1,0 +1,154 @@
+//! `fit`: a radiance field from photos with known cameras.
+
+mod cameras;
+mod chart;
+mod measure;
+mod photos;
+mod record;
+mod run;
+
+pub(crate) use cameras::CameraList;
+pub use cameras::CameraRecord;
+pub use measure::ViewScore;
+pub use record::{CurvePoint, FitReport};
+
+use packshot_core::{Context, Error, Message, Result};
+use packshot_formats::photo_sets::read_photo_set;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The field, in the folder of a fit.
+pub const FIELD_FILE: &str = "field.safetensors";
+/// What training goes on with, likewise.
+pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
+/// A small view that is refreshed while training, likewise.
+pub const PREVIEW_FILE: &str = "preview.png";
+/// The report for programs, which is written last, likewise.
+pub const REPORT_FILE: &str = "report.json";
+
+/// How long to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effort {
+    /// This many steps; the result is the same on every run.
+    Steps(u64),
+    /// This many seconds of training, not counting loading, previews and evaluation.
+    Secs(f64),
+}
+
+/// Settings of [`fit`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FitSettings {
+    /// How long to train.
+    pub effort: Effort,
+    /// Photos are made this many times smaller.
+    pub downscale: usize,
+    /// Whether held-out photos are measured while training too, ten times.
+    pub eval: bool,
+    /// Whether to go on with what the folder holds.
+    pub resume: bool,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        Self {
+            effort: Effort::Secs(300.0),
+            downscale: 1,
+            eval: false,
+            resume: false,
+            seed: 0,
+        }
+    }
+}
+
+impl FitSettings {
+    fn check(&self) -> Result<()> {
+        match self.effort {
+            Effort::Steps(0) => Err(Error::usage("--steps must be at least 1")),
+            Effort::Secs(secs) if !(1.0..=1e6).contains(&secs) => {
+                Err(Error::usage("--time must be between 1s and 11 days")
+                    .with_hint("such as --time 60s or --time 5m"))
+            }
+            _ if !(1..=64).contains(&self.downscale) => {
+                Err(Error::usage("--downscale must be between 1 and 64"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Fits a field to the photo set at `photos` and leaves it with a report in the folder `target`.
+/// Each file there is replaced at once; after a stop the checkpoint stays, and `resume` goes on.
+///
+/// # Errors
+/// `Usage` for settings and a target that is in the way; `BadInput` for the photo set; `Cancelled`.
+pub fn fit(
+    photos: &Path,
+    target: &Path,
+    settings: &FitSettings,
+    force: bool,
+    context: &Context<'_>,
+) -> Result<FitReport> {
+    settings.check()?;
+    let set = read_photo_set(photos)?;
+    for note in &set.notes {
+        context.warn(note.code, note.text.clone(), None);
+    }
+    prepare_folder(target, settings.resume, force)?;
+    let result = run::run(&set, target, settings, context);
+    if let Err(error) = result {
+        let checkpoint = target.join(CHECKPOINT_FILE);
+        return Err(if checkpoint.is_file() {
+            error.with_hint(format!(
+                "the same command with --resume goes on from {}",
+                checkpoint.display()
+            ))
+        } else {
+            error
+        });
+    }
+    let report = result?;
+    context.send(Message::Artefact(target.join(FIELD_FILE)));
+    context.send(Message::Artefact(target.join(REPORT_FILE)));
+    Ok(report)
+}
+
+/// Makes the folder, or checks that what it holds may be used.
+fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
+    if target.file_name().is_none() || target.is_file() {
+        return Err(Error::usage("the target is no folder")
+            .at(target.display())
+            .with_hint("name a new folder with -o"));
+    }
+    let checkpoint = target.join(CHECKPOINT_FILE);
+    if resume && !checkpoint.is_file() {
+        return Err(Error::usage("there is nothing to go on from")
+            .at(checkpoint.display())
+            .with_hint("leave --resume out to start a fit"));
+    }
+    let filled = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some());
+    let ours = checkpoint.is_file() || target.join(FIELD_FILE).is_file();
+    if filled && !resume && !(force && ours) {
+        let error = Error::usage(format!("{} already exists", target.display()));
+        return Err(if ours {
+            error
+                .with_hint("go on with --resume, replace it with --force, or choose another folder")
+        } else {
+            error.with_hint("it holds other files: choose another folder")
+        });
+    }
+    std::fs::create_dir_all(target.join("views"))
+        .map_err(|e| Error::io(format!("make {}", target.display()), e))?;
+    if force && !resume {
+        for name in [CHECKPOINT_FILE, FIELD_FILE, REPORT_FILE, "report.md"] {
+            let old: PathBuf = target.join(name);
+            if old.is_file() {
+                std::fs::remove_file(&old)
+                    .map_err(|e| Error::io(format!("replace {}", old.display()), e))?;
+            }
+        }
+    }
+    Ok(())
+}

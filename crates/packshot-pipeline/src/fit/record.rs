@@ -1,0 +1,127 @@
+//! `report.json` and `report.md`.
+
+use super::measure::ViewScore;
+use super::{FitSettings, REPORT_FILE};
+use packshot_core::{CpuLevel, Error, Result};
+use packshot_nerf::field::Plan;
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A moment of the training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// Training time.
+    pub secs: f64,
+    /// Steps done.
+    pub step: u64,
+    /// PSNR of the training rays of late, in dB, on their random backgrounds.
+    pub train_psnr: f64,
+    /// Mean PSNR of the held-out views, where it was measured.
+    pub held_out_psnr: Option<f64>,
+}
+
+/// The content of `report.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct FitReport {
+    /// Version of this form.
+    pub schema: u32,
+    /// Mean over the held-out views in dB; `None` where none were held out.
+    pub psnr: Option<f64>,
+    /// Mean SSIM, likewise.
+    pub ssim: Option<f64>,
+    /// The held-out views.
+    pub views: Vec<ViewScore>,
+    /// Seconds of training alone.
+    pub train_secs: f64,
+    /// Steps.
+    pub steps: u64,
+    /// Rays trained.
+    pub rays: u64,
+    /// Samples whose density was asked for.
+    pub samples: u64,
+    /// Samples that were shaded and trained.
+    pub shaded_samples: u64,
+    /// Photos trained on.
+    pub photos: usize,
+    /// Photos that the set itself calls the least sharp, when it says so.
+    pub blurred: Vec<String>,
+    /// Share of the scene's cells that hold anything.
+    pub occupied: f64,
+    /// Threads.
+    pub threads: usize,
+    /// Instruction set.
+    pub cpu_level: CpuLevel,
+    /// What was asked for.
+    pub settings: FitSettings,
+    /// What followed from the photos.
+    pub plan: Plan,
+    /// The course of the training.
+    pub curve: Vec<CurvePoint>,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+impl FitReport {
+    /// Writes both files; the one for programs comes last.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        packshot_formats::write_file(&folder.join("report.md"), self.markdown().as_bytes())?;
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::internal(format!("cannot write the report: {e}")))?;
+        packshot_formats::write_file(&folder.join(REPORT_FILE), &json)
+    }
+
+    fn markdown(&self) -> String {
+        let mut text = String::from("# Fit\n\n");
+        // Writing to a string cannot fail.
+        let _ = match (self.psnr, self.ssim) {
+            (Some(psnr), Some(ssim)) => writeln!(
+                text,
+                "**{psnr:.2} dB, SSIM {ssim:.4}** over {} held-out photos after {:.0} s of training.\n",
+                self.views.len(),
+                self.train_secs
+            ),
+            (Some(psnr), None) => writeln!(
+                text,
+                "**{psnr:.2} dB** over {} held-out photos.\n",
+                self.views.len()
+            ),
+            _ => writeln!(text, "No photo was held out, so nothing was measured.\n"),
+        };
+        let _ = writeln!(
+            text,
+            "| | |\n|---|---|\n| photos trained on | {} |\n| steps | {} |\n| rays | {} ({:.0} a second) |\n| samples | {} ({:.2} M a second) |\n| occupied | {:.2} % of the scene |\n| threads | {}, {} |\n",
+            self.photos,
+            self.steps,
+            self.rays,
+            self.rays as f64 / self.train_secs.max(1e-9),
+            self.samples,
+            self.samples as f64 / self.train_secs.max(1e-9) / 1e6,
+            100.0 * self.occupied,
+            self.threads,
+            self.cpu_level.name(),
+        );
+        text.push_str("![PSNR against time](loss.png)\n\nGrey: training rays. Red: held-out photos. A line every 5 dB.\n");
+        if !self.blurred.is_empty() {
+            let _ = writeln!(
+                text,
+                "\nThe least sharp photos: {}.",
+                self.blurred.join(", ")
+            );
+        }
+        if !self.views.is_empty() {
+            text.push_str("\n## Held-out photos\n\nLeft the photo, right the field.\n\n| photo | PSNR | SSIM | |\n|---|---|---|---|\n");
+            for (i, view) in self.views.iter().enumerate() {
+                let ssim = view
+                    .ssim
+                    .map_or_else(|| "–".to_owned(), |s| format!("{s:.4}"));
+                let _ = writeln!(
+                    text,
+                    "| {} | {:.2} | {ssim} | ![](views/{i:03}.png) |",
+                    view.name, view.psnr
+                );
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,344 @@
+//! The run of a fit: load, train, measure.
+
+use super::cameras::{CameraList, CameraRecord};
+use super::chart::chart;
+use super::measure::{means, measure};
+use super::photos::{Named, load};
+use super::record::{CurvePoint, FitReport};
+use super::{CHECKPOINT_FILE, Effort, FIELD_FILE, FitSettings, PREVIEW_FILE};
+use packshot_core::{Context, Error, Image, Message, Result, cpu_level};
+use packshot_formats::photo_sets::{PhotoSet, Split};
+use packshot_formats::{write_file, write_png};
+use packshot_geometry::lens::LensCamera;
+use packshot_nerf::field::{FieldFile, Photo, Plan, Trainer, Viewable, plan, render};
+use std::path::Path;
+use std::time::Instant;
+
+/// Seconds from one checkpoint to the next.
+const CHECKPOINT_SECS: f64 = 60.0;
+/// Seconds from one preview to the next.
+const PREVIEW_SECS: f64 = 20.0;
+/// Seconds from one line of progress to the next.
+const PROGRESS_SECS: f64 = 0.5;
+/// Longest side of a preview in pixels.
+const PREVIEW_SIDE: usize = 256;
+/// Moments of the curve.
+const CURVE_POINTS: f64 = 50.0;
+
+/// Counts of a run.
+#[derive(Default)]
+struct Totals {
+    rays: u64,
+    samples: u64,
+    shaded: u64,
+    /// Fading mean of the squared error.
+    mse: f64,
+    secs: f64,
+    curve: Vec<CurvePoint>,
+}
+
+impl Totals {
+    fn decibels(&self) -> f64 {
+        -10.0 * self.mse.max(1e-10).log10()
+    }
+}
+
+pub(super) fn run(
+    set: &PhotoSet,
+    target: &Path,
+    settings: &FitSettings,
+    context: &Context<'_>,
+) -> Result<FitReport> {
+    let train = load(set, Split::Train, settings.downscale, context)?;
+    let held_out = load(set, Split::Test, settings.downscale, context)?;
+    let list = |photos: &[Named], split| -> Vec<CameraRecord> {
+        let record = |n: &Named| CameraRecord::new(&n.name, split, &n.photo.camera);
+        photos.iter().map(record).collect()
+    };
+    let cameras = CameraList {
+        cameras: [list(&train, Split::Train), list(&held_out, Split::Test)].concat(),
+    };
+    let preview = held_out.first().or(train.first()).map(|n| n.photo.camera);
+    let photos: Vec<Photo> = train.into_iter().map(|n| n.photo).collect();
+    let count = photos.len();
+
+    let started = Instant::now();
+    let (mut trainer, plan) = trainer(photos, target, settings)?;
+    announce(&plan, &cameras, settings, context);
+    cameras.write(target)?;
+    let mut totals = Totals {
+        secs: started.elapsed().as_secs_f64(),
+        ..Totals::default()
+    };
+    train_all(
+        &mut trainer,
+        &plan,
+        target,
+        settings,
+        &held_out,
+        preview,
+        &mut totals,
+        context,
+    )?;
+    save(&trainer, &plan, target, true)?;
+
+    let stage = context.stage("measure", Some(held_out.len() as u64));
+    let mut number = 0;
+    let appearance = trainer.mean_appearance();
+    let what = viewable(&trainer, &plan, &appearance);
+    let views = measure(&what, &held_out, context, |_, photo, rendered| {
+        let name = format!("views/{number:03}.png");
+        number += 1;
+        write_png(&target.join(name), &side_by_side(photo, rendered)?)
+    })?;
+    stage.finish();
+    let (psnr, ssim) = means(&views);
+    if let Some(last) = totals.curve.last_mut() {
+        last.held_out_psnr = psnr;
+    }
+    write_png(&target.join("loss.png"), &chart(&totals.curve))?;
+    let report = FitReport {
+        schema: 1,
+        psnr,
+        ssim,
+        views,
+        train_secs: totals.secs,
+        steps: trainer.steps(),
+        rays: totals.rays,
+        samples: totals.samples,
+        shaded_samples: totals.shaded,
+        photos: count,
+        blurred: blurred(set),
+        occupied: trainer.occupancy().share(),
+        threads: crate::machine::threads(),
+        cpu_level: cpu_level(),
+        settings: *settings,
+        plan,
+        curve: totals.curve,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    report.write(target)?;
+    Ok(report)
+}
+
+/// A new trainer, or the one of the checkpoint.
+fn trainer(photos: Vec<Photo>, target: &Path, settings: &FitSettings) -> Result<(Trainer, Plan)> {
+    if !settings.resume {
+        let plan = plan(&photos, settings.seed)?;
+        let trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
+        return Ok((trainer, plan));
+    }
+    let path = target.join(CHECKPOINT_FILE);
+    let bytes =
+        std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+    let at = |e: Error| e.at(path.display());
+    let file = FieldFile::decode(&bytes).map_err(at)?;
+    let state = file.state.ok_or_else(|| {
+        at(Error::bad_input("this is no checkpoint").with_hint("fit again without --resume"))
+    })?;
+    let plan = file.plan;
+    let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
+    trainer
+        .restore(file.field, file.appearance, file.occupancy, state)
+        .map_err(at)?;
+    Ok((trainer, plan))
+}
+
+/// Says what the run will cost.
+fn announce(plan: &Plan, cameras: &CameraList, settings: &FitSettings, context: &Context<'_>) {
+    let pixels: usize = cameras.cameras.iter().map(|c| c.width * c.height).sum();
+    let parameters = plan.shape.grid.parameters();
+    let steps = match settings.effort {
+        Effort::Steps(steps) => steps as f64,
+        Effort::Secs(_) => 0.0,
+    };
+    context.send(Message::Cost {
+        flop: 3.0 * plan.shape.flop_per_sample() * plan.train.samples_per_step as f64 * steps,
+        // Pixels with alpha; entries with gradient and moments; a step's samples.
+        memory_bytes: (4 * pixels + 16 * parameters + 400 * plan.train.samples_per_step) as u64,
+    });
+    context.detail(format!(
+        "grid of {} levels up to 1/{:.0}, {:.1} M numbers; {:?}",
+        plan.shape.grid.levels,
+        plan.shape.grid.levels().last().map_or(0.0, |l| l.scale),
+        parameters as f64 / 1e6,
+        plan.scene
+    ));
+}
+
+#[allow(clippy::too_many_arguments, reason = "what a run knows, passed once")]
+fn train_all(
+    trainer: &mut Trainer,
+    plan: &Plan,
+    target: &Path,
+    settings: &FitSettings,
+    held_out: &[Named],
+    preview: Option<LensCamera>,
+    totals: &mut Totals,
+    context: &Context<'_>,
+) -> Result<()> {
+    let first = trainer.steps();
+    let total = match settings.effort {
+        Effort::Steps(steps) => Some(steps.saturating_sub(first)),
+        Effort::Secs(_) => None,
+    };
+    let mut stage = context.stage("train", total);
+    let mut unsaid = 0;
+    let (mut said, mut saved, mut shown) = (0.0, totals.secs, totals.secs);
+    let (mut next_curve, mut next_eval) = (1.0 / CURVE_POINTS, 0.1);
+    loop {
+        let progress = match settings.effort {
+            Effort::Steps(steps) => trainer.steps() as f64 / steps as f64,
+            Effort::Secs(secs) => totals.secs / secs,
+        };
+        if progress >= 1.0 {
+            break;
+        }
+        let started = Instant::now();
+        let report = trainer.step(progress)?;
+        totals.secs += started.elapsed().as_secs_f64();
+        totals.rays += report.rays as u64;
+        totals.samples += report.samples as u64;
+        totals.shaded += report.shaded as u64;
+        let fade = if trainer.steps() == first + 1 {
+            0.0
+        } else {
+            0.95
+        };
+        totals.mse = fade * totals.mse + (1.0 - fade) * report.mse;
+        stage.add_flop(3.0 * plan.shape.flop_per_sample() * report.shaded as f64);
+        unsaid += 1;
+
+        if totals.secs - said >= PROGRESS_SECS {
+            said = totals.secs;
+            let left = match settings.effort {
+                Effort::Secs(secs) => format!(", {:.0} s left", (secs - totals.secs).max(0.0)),
+                Effort::Steps(_) => String::new(),
+            };
+            let note = format!(
+                "{:.2} dB, loss {:.5}, {:.0} rays/s{left}",
+                totals.decibels(),
+                totals.mse,
+                totals.rays as f64 / totals.secs
+            );
+            if let Err(stop) = stage.advance(unsaid, Some(note)) {
+                save(trainer, plan, target, false)?;
+                return Err(stop);
+            }
+            unsaid = 0;
+        }
+        if progress >= next_curve {
+            next_curve += 1.0 / CURVE_POINTS;
+            let due = settings.eval && progress >= next_eval;
+            let held_out_psnr = if due {
+                next_eval += 0.1;
+                let appearance = trainer.mean_appearance();
+                let what = viewable(trainer, plan, &appearance);
+                means(&measure(&what, held_out, context, |_, _, _| Ok(()))?).0
+            } else {
+                None
+            };
+            totals.curve.push(CurvePoint {
+                secs: totals.secs,
+                step: trainer.steps(),
+                train_psnr: totals.decibels(),
+                held_out_psnr,
+            });
+        }
+        if totals.secs - shown >= PREVIEW_SECS {
+            shown = totals.secs;
+            if let Some(camera) = &preview {
+                write_preview(trainer, plan, camera, target, context)?;
+            }
+        }
+        if totals.secs - saved >= CHECKPOINT_SECS {
+            saved = totals.secs;
+            save(trainer, plan, target, false)?;
+        }
+    }
+    stage.advance(unsaid, None)?;
+    totals.curve.push(CurvePoint {
+        secs: totals.secs,
+        step: trainer.steps(),
+        train_psnr: totals.decibels(),
+        held_out_psnr: None,
+    });
+    stage.finish();
+    if let Some(camera) = &preview {
+        write_preview(trainer, plan, camera, target, context)?;
+    }
+    Ok(())
+}
+
+fn viewable<'a>(trainer: &'a Trainer, plan: &Plan, appearance: &'a [f32]) -> Viewable<'a> {
+    Viewable {
+        field: trainer.field(),
+        scene: plan.scene,
+        march: plan.march,
+        occupancy: trainer.occupancy(),
+        appearance,
+    }
+}
+
+/// Writes the checkpoint and, at the end, the field for itself.
+fn save(trainer: &Trainer, plan: &Plan, target: &Path, done: bool) -> Result<()> {
+    let mut file = FieldFile {
+        plan: *plan,
+        field: trainer.field().clone(),
+        occupancy: trainer.occupancy().clone(),
+        appearance: trainer.appearance().to_vec(),
+        state: Some(trainer.state()),
+    };
+    write_file(&target.join(CHECKPOINT_FILE), &file.encode()?)?;
+    if done {
+        file.state = None;
+        write_file(&target.join(FIELD_FILE), &file.encode()?)?;
+    }
+    Ok(())
+}
+
+fn write_preview(
+    trainer: &Trainer,
+    plan: &Plan,
+    camera: &LensCamera,
+    target: &Path,
+    context: &Context<'_>,
+) -> Result<()> {
+    let i = camera.intrinsics;
+    let scale = (PREVIEW_SIDE as f64 / i.width.max(i.height) as f64).min(1.0);
+    let [width, height] = [i.width, i.height].map(|v| ((v as f64 * scale).round() as usize).max(1));
+    let small = LensCamera {
+        intrinsics: i.resized(width, height),
+        ..*camera
+    };
+    let appearance = trainer.mean_appearance();
+    let what = viewable(trainer, plan, &appearance);
+    let view = render(&what, &small, context.cancel_token())?;
+    write_png(&target.join(PREVIEW_FILE), &view.on([1.0; 3]))
+}
+
+fn side_by_side(left: &Image, right: &Image) -> Result<Image> {
+    let row = 3 * left.width();
+    let data = left
+        .data()
+        .chunks_exact(row)
+        .zip(right.data().chunks_exact(row))
+        .flat_map(|(l, r)| l.iter().chain(r).copied())
+        .collect();
+    Image::from_raw(2 * left.width(), left.height(), 3, data)
+        .ok_or_else(|| Error::internal("two pictures of one view differ in size"))
+}
+
+/// Photos whose stated sharpness is less than half of the middle one's.
+fn blurred(set: &PhotoSet) -> Vec<String> {
+    let mut values: Vec<f64> = set.photos.iter().filter_map(|p| p.sharpness).collect();
+    values.sort_by(f64::total_cmp);
+    let Some(middle) = values.get(values.len() / 2).copied() else {
+        return Vec::new();
+    };
+    set.photos
+        .iter()
+        .filter(|p| p.sharpness.is_some_and(|s| s < 0.5 * middle))
+        .map(|p| p.name.clone())
+        .collect()
+}

@@ -439,5 +439,6 @@ fn cannot_write(path: &std::path::Path, error: std::io::Error) -> Error {
         .with_hint("free some space, or name another folder with the variable PACKSHOT_HOME")
 }
 
-#[cfg(all(test, feature = "pull"))]
+#[cfg(test)]
+#[cfg(feature = "pull")]
 mod tests;

@@ -1,8 +1,8 @@
 //! The form of the command line. What a command means stands in `commands`.
 
 use crate::commands::{
-    bench, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models, parity, train,
-    view,
+    bench, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models, parity,
+    train, view,
 };
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};

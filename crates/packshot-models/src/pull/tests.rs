@@ -67,7 +67,7 @@ fn rest(body: &[u8], start: usize) -> Answer {
 }
 
 fn body() -> Vec<u8> {
-    (0..100_000u32).map(|i| (i * i >> 7) as u8).collect()
+    (0..100_000u64).map(|i| ((i * i) >> 7) as u8).collect()
 }
 
 fn model(sha256: Option<String>) -> Model {

@@ -59,10 +59,7 @@ fn models(place: &Place, arguments: &[&str]) -> Outcome {
     for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env_remove(name);
     }
-    command
-        .env("PACKSHOT_HOME", place.path("home"))
-        .arg("models")
-        .args(arguments);
+    command.arg("models").args(arguments);
     packshot_tests::finish(command)
 }
 
@@ -101,7 +98,7 @@ fn a_model_is_pulled_verified_and_listed() {
     models(&place, &["verify", "base40M"]).expect_error(4, "not on this machine");
     for missing in [
         models(&place, &["convert", "base40M", "x.safetensors"]),
-        place.run(["generate", "--image", "x.png", "--model", "base40M"]),
+        place.run(["generate", "a chair", "--model", "base40M"]),
     ] {
         missing.expect_error(4, "base40M");
         let command = "packshot models pull base40M";

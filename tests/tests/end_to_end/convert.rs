@@ -76,7 +76,7 @@ fn nothing_is_overwritten_unasked_and_wrong_wishes_are_usage_errors() {
         .expect_error(2, "exists");
     assert_eq!(std::fs::read(place.path("b.glb")).unwrap(), before);
     place
-        .run(["convert", "a.ply", "b.stl"])
+        .run(["convert", "a.ply", "b.usdz"])
         .expect_error(2, "not built yet");
     place
         .run(["convert", "a.ply", "c.glb", "--scale", "0"])

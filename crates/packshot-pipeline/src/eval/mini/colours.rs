@@ -4,7 +4,7 @@ use packshot_core::colour::linear_from_srgb;
 use std::collections::BTreeMap;
 
 /// Colours that anyone calls by these words. Most names have a light and a dark one.
-const ANCHORS: [(&str, [u8; 3]); 33] = [
+const ANCHORS: [(&str, [u8; 3]); 34] = [
     ("white", [250, 250, 250]),
     ("white", [225, 225, 225]),
     ("grey", [150, 150, 150]),
@@ -34,6 +34,7 @@ const ANCHORS: [(&str, [u8; 3]); 33] = [
     ("purple", [170, 130, 215]),
     ("pink", [240, 140, 185]),
     ("pink", [225, 90, 150]),
+    ("pink", [250, 195, 210]),
     ("brown", [110, 70, 40]),
     ("brown", [75, 45, 25]),
     ("beige", [220, 195, 155]),

@@ -3,6 +3,7 @@
 
 use super::config::{Condition, TransformerConfig};
 use super::diffusion::ChannelScaling;
+use super::sdf::{SdfConfig, SdfNetwork};
 use super::tensors;
 use super::transformer::PointTransformer;
 use candle_core::Device;
@@ -82,10 +83,32 @@ impl TransformerConfig {
     }
 }
 
+impl SdfConfig {
+    /// Names and shapes of the tensors that a weight file of this network holds.
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        tensors::sdf(self.width, self.encoder_layers, self.decoder_layers)
+    }
+}
+
+impl SdfNetwork {
+    /// Loads the weight file at `path` as the network of `config`, which messages call `what`; as
+    /// [`PointTransformer::open`].
+    ///
+    /// # Errors
+    /// Those of [`WeightFile::open`] and [`check_tensors`].
+    pub fn open(path: &Path, what: &str, config: &SdfConfig, device: &Device) -> Result<Self> {
+        config.validate()?;
+        let file = WeightFile::open(path)?;
+        check_tensors(&file, what, &config.tensors())?;
+        let params = Params::from_file(Arc::new(file), device);
+        Self::new(&params, config).map_err(|e| candle_error(e).at(path.display()))
+    }
+}
+
 /// Names and shapes of the tensors in the published file of the network `name`.
 pub fn published_tensors(name: &str) -> Option<Vec<TensorSpec>> {
     if name.eq_ignore_ascii_case("sdf") {
-        return Some(tensors::sdf(256, 8, 4));
+        return Some(SdfConfig::published().tensors());
     }
     TransformerConfig::published(name).map(|config| config.tensors())
 }
@@ -237,19 +260,31 @@ mod tests {
             };
             let params = Params::random(packshot_core::Seed(1), &Device::Cpu);
             PointTransformer::new(&params, &small).unwrap();
-            let mut asked: Vec<TensorSpec> = params
-                .vars()
-                .into_iter()
-                .map(|(name, var)| TensorSpec::new(name, var.dims()))
-                .collect();
+            let mut asked = asked(&params);
             if matches!(small.condition, Condition::GridAndCloud { .. }) {
                 asked.push(TensorSpec::new("channel_scales", [6]));
                 asked.push(TensorSpec::new("channel_biases", [6]));
             }
-            asked.sort_by(|a, b| a.name.cmp(&b.name));
-            let mut listed = small.tensors();
-            listed.sort_by(|a, b| a.name.cmp(&b.name));
-            assert_eq!(asked, listed, "{name}");
+            assert_eq!(sorted(asked), sorted(small.tensors()), "{name}");
         }
+        let small = SdfConfig {
+            width: 8,
+            encoder_layers: 2,
+            decoder_layers: 1,
+            ..SdfConfig::published()
+        };
+        let params = Params::random(packshot_core::Seed(1), &Device::Cpu);
+        SdfNetwork::new(&params, &small).unwrap();
+        assert_eq!(sorted(asked(&params)), sorted(small.tensors()));
+    }
+
+    fn asked(params: &Params) -> Vec<TensorSpec> {
+        let spec = |(name, var): (String, candle_core::Var)| TensorSpec::new(name, var.dims());
+        params.vars().into_iter().map(spec).collect()
+    }
+
+    fn sorted(mut specs: Vec<TensorSpec>) -> Vec<TensorSpec> {
+        specs.sort_by(|a, b| a.name.cmp(&b.name));
+        specs
     }
 }

@@ -5,8 +5,6 @@ use crate::point_e::{
 };
 use candle_core::Device;
 use packshot_core::{Error, Result};
-use packshot_nn::params::Params;
-use packshot_nn::weights::{Weights, candle_error};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -105,13 +103,5 @@ pub(super) fn load(dir: &Path, model: &str) -> Result<PointTransformer> {
 pub(super) fn load_sdf(dir: &Path, model: &str) -> Result<SdfNetwork> {
     let config: SdfConfig = serde_json::from_value(sizes(dir, model)?)
         .map_err(|e| Error::bad_input(e.to_string()).at(model))?;
-    let tensors = Weights::from_path(&weights(dir, model)?)?.tensors;
-    let params = Params::loaded(tensors, &Device::Cpu);
-    let network = SdfNetwork::new(&params, &config).map_err(candle_error)?;
-    match params.unused().first() {
-        Some(extra) => {
-            Err(Error::bad_input(format!("the network has no tensor {extra}")).at(model))
-        }
-        None => Ok(network),
-    }
+    SdfNetwork::open(&weights(dir, model)?, model, &config, &Device::Cpu)
 }

@@ -2,11 +2,11 @@
 
 use crate::generate::{Networks, Settings, loaded};
 use crate::machine;
+use crate::precision::Precision;
 use packshot_core::{Context, Error, Image, Message, Progress, Result, Seed};
 use packshot_image::ImageSettings;
 use packshot_points::mini::{FramedCloud, PICTURE, PointsSettings, UpsamplerSettings};
 use packshot_points::point_e::RandomNetwork;
-use packshot_points::{MatmulPrecision, set_matmul_precision};
 use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ pub fn bench(part: Part, steps: usize, context: &Context<'_>) -> Result<BenchRep
 pub fn bench_point_e(
     model: &str,
     steps: usize,
-    bf16: bool,
+    precision: Precision,
     context: &Context<'_>,
 ) -> Result<BenchReport> {
     if steps == 0 || steps > 1000 {
@@ -106,18 +106,11 @@ pub fn bench_point_e(
     packshot_points::keep_freed_memory();
     let network = RandomNetwork::published(model)?;
     context.check()?;
-    let exact = if bf16 {
-        let exact = network.evaluate()?;
-        if set_matmul_precision(MatmulPrecision::Bf16) != MatmulPrecision::Bf16 {
-            return Err(Error::unsupported(
-                "this machine has no products of bf16 numbers (avx512_bf16)",
-            )
-            .at("--precision"));
-        }
-        Some(exact)
-    } else {
-        None
+    let exact = match precision {
+        Precision::F32 => None,
+        Precision::Bf16 => Some(network.evaluate()?),
     };
+    let in_effect = precision.begin()?;
     let before = packshot_points::flop_total();
     let first = network.evaluate()?;
     let flop = (packshot_points::flop_total() - before) as f64;
@@ -128,14 +121,12 @@ pub fn bench_point_e(
         network.evaluate()?;
         times.push(start.elapsed().as_secs_f64());
     }
-    if bf16 {
-        set_matmul_precision(MatmulPrecision::F32);
-    }
+    drop(in_effect);
     Ok(BenchReport {
         model: model.to_owned(),
         batch: network.batch(),
         tokens: network.tokens(),
-        precision: if bf16 { "bf16" } else { "f32" },
+        precision: precision.name(),
         error: exact.map(|exact| relative_error(&first, &exact)),
         ..BenchReport::of(times, flop)
     })
@@ -172,7 +163,7 @@ impl BenchReport {
             fraction_of_peak: gflops / peak_gflops,
             peak_rss_mb: machine::peak_memory_bytes().map(|bytes| bytes as f64 / 1e6),
             threads: machine::threads(),
-            precision: "f32",
+            precision: Precision::F32.name(),
             error: None,
         }
     }

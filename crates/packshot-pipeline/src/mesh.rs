@@ -1,8 +1,9 @@
 //! `mesh`: from a cloud to a closed mesh.
 
+use crate::surface::{SurfaceMaker, SurfaceMethod};
 use packshot_core::{Context, Error, Message, Result};
 use packshot_formats::WriteOptions;
-use packshot_geometry::reconstruct::{ReconstructSettings, Surface, reconstruct};
+use packshot_geometry::reconstruct::Surface;
 use packshot_geometry::simplify::simplify;
 use packshot_geometry::{Bounds, Mesh, PointCloud, unwrap};
 use serde::Serialize;
@@ -20,8 +21,10 @@ pub enum Finish {
 }
 
 /// How a mesh is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MeshSettings {
+    /// How the surface is found.
+    pub surface: SurfaceMethod,
     /// Most triangles; without it, as many as the lattice gives.
     pub faces: Option<usize>,
     /// Where colours are kept.
@@ -58,6 +61,7 @@ impl MeshSettings {
     /// # Errors
     /// `Usage` with the name of the setting.
     pub fn check(&self) -> Result<()> {
+        self.surface.check()?;
         if self.faces.is_some_and(|faces| faces < LEAST_FACES) {
             return Err(Error::usage("a closed mesh has at least 4 triangles")
                 .at("--faces")
@@ -97,6 +101,7 @@ pub fn mesh(
     crate::convert::check_format(output)?;
     check_texture(output, settings)?;
     crate::output::check_file(output, force)?;
+    let maker = settings.surface.load()?;
     let stage = context.stage("read", None);
     let asset = packshot_formats::read_asset(&input)?;
     stage.finish();
@@ -106,7 +111,8 @@ pub fn mesh(
             .with_hint("a mesh is made of a point cloud; `packshot convert` turns one mesh file into another")
     })?;
     context.check()?;
-    let made = mesh_of_cloud(&cloud, settings, context).map_err(|e| e.at(input.display()))?;
+    let made =
+        mesh_of_cloud(&cloud, &maker, settings, context).map_err(|e| e.at(input.display()))?;
     let stage = context.stage("write", None);
     packshot_formats::write_asset(output, &made.mesh, &WriteOptions::default())?;
     stage.finish();
@@ -130,14 +136,15 @@ pub(crate) struct MadeMesh {
     pub(crate) parts: usize,
 }
 
-/// Reconstructs, simplifies and colours.
+/// Finds the surface, simplifies and colours.
 pub(crate) fn mesh_of_cloud(
     cloud: &PointCloud,
+    maker: &SurfaceMaker,
     settings: &MeshSettings,
     context: &Context<'_>,
 ) -> Result<MadeMesh> {
     let stage = context.stage("surface", None);
-    let Surface { mut mesh, colours } = reconstruct(cloud, &ReconstructSettings::default())?;
+    let Surface { mut mesh, colours } = maker.surface(cloud, context)?;
     stage.finish();
     context.check()?;
     if let Some(faces) = settings.faces.filter(|&faces| faces < mesh.triangles.len()) {
@@ -251,6 +258,7 @@ mod tests {
             let settings = MeshSettings {
                 faces: Some(500),
                 finish,
+                ..MeshSettings::default()
             };
             // The folder stands for its cloud.
             let made = mesh(place.path(), &output, &settings, false, &Context::silent()).unwrap();
@@ -309,13 +317,13 @@ mod tests {
         assert_eq!(run(&cloud, &output, faces), ErrorKind::Usage);
         let stl = place.path().join("b.stl");
         assert_eq!(run(&cloud, &stl, texture(256)), ErrorKind::Usage);
-        let plain = MeshSettings::default();
-        assert_eq!(run(place.path(), &output, plain), ErrorKind::BadInput);
+        let plain = MeshSettings::default;
+        assert_eq!(run(place.path(), &output, plain()), ErrorKind::BadInput);
         let few = place.path().join("few.ply");
         packshot_formats::write_ply(&few, &PointCloud::new(vec![[0.0; 3]; 3])).unwrap();
-        assert_eq!(run(&few, &output, plain), ErrorKind::BadInput);
+        assert_eq!(run(&few, &output, plain()), ErrorKind::BadInput);
         std::fs::write(place.path().join("report.json"), "{}").unwrap();
-        assert_eq!(run(place.path(), &output, plain), ErrorKind::Usage);
+        assert_eq!(run(place.path(), &output, plain()), ErrorKind::Usage);
         assert!(!output.exists());
     }
 }

@@ -127,6 +127,7 @@ fn files(folder: &Path, input: InputKind) -> PointEFiles {
         base: network(&folder.join("base.safetensors"), condition, 12),
         upsampler: Some(network(&folder.join("upsample.safetensors"), upsampler, 20)),
         clip: Some(clip(&folder.join("clip.safetensors"))),
+        sdf: None,
     }
 }
 

@@ -116,6 +116,87 @@ fn a_model_by_its_description_makes_an_asset() {
 }
 
 #[test]
+fn a_mesh_comes_from_the_distance_network_where_there_is_one() {
+    let place = Place::new();
+    let mut model = small_model();
+    model["sdf"] = json!({
+        "weights": reference().join("models/sdf.safetensors"),
+        "network": {
+            "width": 64, "encoder_layers": 2, "encoder_heads": 4, "decoder_layers": 2,
+            "decoder_heads": 4,
+        },
+        "grid": 12,
+    });
+    place.write("model.json", model.to_string());
+    let few = ["--points-steps", "2", "--mesh", "--formats", "obj", "-o"];
+    generate(&place, &[&few[..], &["a"]].concat()).expect(0);
+    let models = record(&place, "a")["models"].clone();
+    assert_eq!(models[2]["part"], "sdf", "{models}");
+    let mesh = packshot_formats::read_asset(&place.path("a/mesh.glb"))
+        .unwrap()
+        .into_mesh()
+        .unwrap();
+    assert!(mesh.triangles.len() > 100 && mesh.colours.is_some());
+    let cube = mesh.bounds().unwrap();
+    // On the reference's lattice, which is as large as the cube of its clouds and 2 % more.
+    assert!(cube.longest_side() <= 1.021, "{cube:?}");
+
+    model["sdf"]["grid"] = json!(4000);
+    place.write("model.json", model.to_string());
+    generate(&place, &[&few[..], &["b"]].concat()).expect_error(2, "4000");
+    model["sdf"]["network"]["width"] = json!(32);
+    place.write("model.json", model.to_string());
+    generate(&place, &[&few[..], &["b"]].concat()).expect_error(2, "4000");
+    model["sdf"]["grid"] = json!(12);
+    place.write("model.json", model.to_string());
+    generate(&place, &[&few[..], &["b"]].concat()).expect_error(3, "sdf.safetensors");
+    // Nothing needs it without a mesh.
+    generate(&place, &["--points-steps", "2", "-o", "c"]).expect(0);
+
+    let cloud = place.path("a/cloud.ply");
+    let cloud = cloud.to_str().unwrap();
+    let run =
+        |arguments: &[&str]| place.run(["mesh", cloud, "-o", "m.glb"].iter().chain(arguments));
+    run(&["--sdf", "--weights", "."]).expect_error(4, "\"sdf\"");
+    run(&["--sdf", "--weights", ".", "--grid", "2"]).expect_error(2, "--grid");
+    run(&["--grid", "64"]).expect_error(2, "--sdf");
+}
+
+#[test]
+fn bf16_is_said_in_the_record_or_refused() {
+    let place = Place::new();
+    place.write("model.json", small_model().to_string());
+    let run = |precision: &str, folder: &str| {
+        let flags = ["--points", "1024", "--points-steps", "16", "--precision"];
+        generate(&place, &[&flags[..], &[precision, "-o", folder]].concat())
+    };
+    run("f32", "exact").expect(0);
+    assert_eq!(record(&place, "exact")["settings"]["precision"], "f32");
+    let rounded = run("bf16", "rounded");
+    if place.names().contains(&"rounded".to_owned()) {
+        rounded.expect(0);
+        assert_eq!(record(&place, "rounded")["settings"]["precision"], "bf16");
+        let cloud = |folder: &str| {
+            let path = place.path(folder).join("cloud.ply");
+            packshot_formats::read_ply(&path)
+                .unwrap()
+                .into_cloud()
+                .unwrap()
+        };
+        let (a, b) = (cloud("exact"), cloud("rounded"));
+        assert_ne!(a.positions, b.positions);
+        let apart = a.positions.iter().zip(&b.positions);
+        let farthest = apart
+            .flat_map(|(a, b)| (0..3).map(move |i| (a[i] - b[i]).abs()))
+            .fold(0.0, f32::max);
+        assert!(farthest < 0.05, "{farthest}");
+    } else {
+        rounded.expect_error(3, "bf16");
+    }
+    run("f16", "never").expect_error(2, "f16");
+}
+
+#[test]
 fn what_is_missing_is_named_with_what_to_do() {
     let place = Place::new();
     std::fs::create_dir(place.path("empty")).unwrap();

@@ -22,12 +22,32 @@ pub struct CloudColours {
 
 impl CloudColours {
     pub(super) fn new(cloud: &PointCloud, samples: &[Sample]) -> Option<Self> {
-        let linear: [f32; 256] = std::array::from_fn(|l| linear_from_srgb(l as f32 / 255.0));
         let sides = tree_of(samples);
-        let normal_at = |p: [f32; 3]| {
+        Self::facing(cloud, |p| {
             let nearest = sides.nearest(p);
             nearest.map_or_else(Vector3::zeros, |n| samples[n.index].normal)
+        })
+    }
+
+    /// The colours of `cloud`, whose points look the way of the nearest vertex of `mesh`; `None`
+    /// for a cloud without colours.
+    pub fn beside(cloud: &PointCloud, mesh: &Mesh) -> Option<Self> {
+        let tree = KdTree::new(&mesh.positions);
+        let normals = match &mesh.normals {
+            Some(normals) => normals.clone(),
+            None => mesh.smooth_normals(),
         };
+        Self::facing(cloud, |p| {
+            let nearest = tree.nearest(p);
+            nearest.map_or_else(Vector3::zeros, |n| normals[n.index].into())
+        })
+    }
+
+    fn facing(
+        cloud: &PointCloud,
+        normal_at: impl Fn([f32; 3]) -> Vector3<f32> + Sync,
+    ) -> Option<Self> {
+        let linear: [f32; 256] = std::array::from_fn(|l| linear_from_srgb(l as f32 / 255.0));
         Some(Self {
             tree: KdTree::new(&cloud.positions),
             colours: cloud

@@ -4,6 +4,7 @@ use super::make::{self, Job, Made, Source};
 use super::networks::{Needs, Networks, loaded, runnable};
 use super::point_e::{self, PointEEngine};
 use super::settings::{PointCount, Settings};
+use crate::surface::SurfaceMaker;
 use packshot_core::{Context, Message, ModelUse, Result};
 use packshot_points::point_e::PointEFiles;
 use std::path::Path;
@@ -27,6 +28,8 @@ impl Plan {
     /// `MissingModel` for a name that is unknown, and with the command that gets it for a file that
     /// is not there.
     pub(super) fn of(settings: &Settings, weights: Option<&Path>, source: &Source) -> Result<Self> {
+        // Said now, not when everything is loaded.
+        drop(settings.precision.begin()?);
         if settings.is_mini() {
             runnable(&settings.model)?;
             return Ok(Self::Mini(Needs {
@@ -79,12 +82,22 @@ impl Engine {
     /// # Errors
     /// Those of the networks; `Cancelled`.
     pub(super) fn make(&self, job: &Job, context: &Context<'_>) -> Result<Made> {
+        let in_effect = job.settings.precision.begin()?;
         let mut made = match self {
             Self::Mini(networks) => make::make(networks, job, context),
             Self::PointE(engine) => engine.make(job, context),
         }?;
-        make::add_mesh(&mut made, &job.settings, context)?;
+        drop(in_effect);
+        make::add_mesh(&mut made, self.surface_maker(), &job.settings, context)?;
         Ok(made)
+    }
+
+    /// What meshes are made with.
+    fn surface_maker(&self) -> &SurfaceMaker {
+        match self {
+            Self::Mini(_) => &SurfaceMaker::Reconstruction,
+            Self::PointE(engine) => engine.surface_maker(),
+        }
     }
 
     /// What was loaded, for the record.

@@ -4,6 +4,7 @@ use super::networks::{Networks, loaded};
 use super::settings::{PointCount, Settings};
 use crate::mesh::{Finish, MeshSettings, mesh_of_cloud};
 use crate::photo::{Cut, frame_photo};
+use crate::surface::{SurfaceMaker, SurfaceMethod};
 use packshot_core::{Context, Image, Result, Seed};
 use packshot_encoders::words::Prompt;
 use packshot_geometry::{Mesh, PointCloud};
@@ -27,6 +28,7 @@ pub(crate) enum Source {
 
 /// The mesh of an asset: more triangles show no more of 4,096 points.
 const MESH: MeshSettings = MeshSettings {
+    surface: SurfaceMethod::Reconstruction,
     faces: Some(20_000),
     finish: Finish::VertexColours,
 };
@@ -75,10 +77,15 @@ pub struct Timings {
 ///
 /// # Errors
 /// When the cloud encloses nothing; `Cancelled`.
-pub(crate) fn add_mesh(made: &mut Made, settings: &Settings, context: &Context<'_>) -> Result<()> {
+pub(crate) fn add_mesh(
+    made: &mut Made,
+    maker: &SurfaceMaker,
+    settings: &Settings,
+    context: &Context<'_>,
+) -> Result<()> {
     if settings.mesh {
         let mut timer = Lap(Instant::now());
-        made.mesh = Some(mesh_of_cloud(&made.cloud, &MESH, context)?.mesh);
+        made.mesh = Some(mesh_of_cloud(&made.cloud, maker, &MESH, context)?.mesh);
         made.timings.mesh_secs = timer.lap();
     }
     Ok(())

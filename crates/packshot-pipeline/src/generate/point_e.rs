@@ -3,11 +3,12 @@
 use super::make::{Job, Lap, Made, Source, Timings};
 use super::settings::{PointCount, Preset, Sampler, Settings};
 use crate::photo::{Cut, frame_photo};
+use crate::surface::SurfaceMaker;
 use packshot_core::{Context, Error, Image, ModelUse, Result};
 use packshot_points::point_e::{
     InputKind, KarrasConfig, KarrasMethod, Method, NetworkFile, PointE, PointECondition,
-    PointEFiles, PointEInput, PointESettings, SolverConfig, StageSettings, TransformerConfig,
-    point_e_conditions, stage_flop,
+    PointEFiles, PointEInput, PointESettings, SdfFile, SolverConfig, StageSettings,
+    TransformerConfig, point_e_conditions, stage_flop,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use std::time::Instant;
 const PICTURE: usize = 224;
 /// Name of the upsampler in the catalogue.
 const UPSAMPLER: &str = "upsample";
+/// Likewise of the distance network.
+const SDF: &str = "sdf";
 /// Memory beside the weights: activations, and what the program itself takes.
 const WORKING_BYTES: u64 = 300 << 20;
 
@@ -35,9 +38,13 @@ pub(super) fn files(settings: &Settings, weights: Option<&Path>) -> Result<Point
     if !with_upsampler {
         files.upsampler = None;
     }
+    if !settings.mesh {
+        files.sdf = None;
+    }
     let all = [Some(&files.base.weights), files.clip.as_ref()]
         .into_iter()
         .chain([files.upsampler.as_ref().map(|u| &u.weights)])
+        .chain([files.sdf.as_ref().map(|s| &s.weights)])
         .flatten();
     for path in all {
         if !path.is_file() {
@@ -69,6 +76,7 @@ fn described(path: &Path) -> Result<PointEFiles> {
             .map_err(|e| e.at("upsampler"))?;
     }
     files.clip.as_mut().map(beside);
+    files.sdf.as_mut().map(|sdf| beside(&mut sdf.weights));
     Ok(files)
 }
 
@@ -101,11 +109,14 @@ fn published(name: &str, weights: Option<&Path>, with_upsampler: bool) -> Result
         InputKind::Nothing => None,
         _ => Some(crate::weights::locate(packshot_models::CLIP, weights)?),
     };
+    // Without it, meshes are reconstructed from the points.
+    let sdf = crate::weights::locate(SDF, weights).ok();
     Ok(PointEFiles {
         input,
         base,
         upsampler,
         clip,
+        sdf: sdf.map(SdfFile::published),
     })
 }
 
@@ -199,6 +210,7 @@ pub(super) struct PointEEngine {
     conditions: BTreeMap<String, PointECondition>,
     shown: Option<Shown>,
     settings: PointESettings,
+    surface_maker: SurfaceMaker,
     models: Vec<ModelUse>,
 }
 
@@ -233,6 +245,16 @@ impl PointEEngine {
         packshot_points::keep_freed_memory();
         let stage = context.stage("load", None);
         let networks = PointE::load(files, settings.points == PointCount::Full)?;
+        let surface_maker = match &files.sdf {
+            Some(sdf) => SurfaceMaker::distances(&sdf.weights, &sdf.network, sdf.grid)?,
+            None => SurfaceMaker::Reconstruction,
+        };
+        if settings.mesh && files.sdf.is_none() {
+            context.detail(
+                "no distance network (sdf) here: the mesh is reconstructed from the points"
+                    .to_owned(),
+            );
+        }
         let models = models(files, settings, context)?;
         stage.finish();
         Ok(Self {
@@ -240,6 +262,7 @@ impl PointEEngine {
             conditions,
             shown,
             settings: stages(files, settings),
+            surface_maker,
             models,
         })
     }
@@ -247,6 +270,11 @@ impl PointEEngine {
     /// What was loaded, for the record.
     pub(super) fn models(&self) -> &[ModelUse] {
         &self.models
+    }
+
+    /// What meshes are made with.
+    pub(super) fn surface_maker(&self) -> &SurfaceMaker {
+        &self.surface_maker
     }
 
     /// Makes one asset.
@@ -321,6 +349,7 @@ fn models(
         ("points", Some(&files.base.weights)),
         ("upsampler", upsampler),
         ("clip", files.clip.as_ref()),
+        ("sdf", files.sdf.as_ref().map(|sdf| &sdf.weights)),
     ]
     .into_iter()
     .filter_map(|(part, path)| Some((part, path?)))

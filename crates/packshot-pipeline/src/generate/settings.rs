@@ -1,5 +1,6 @@
 //! Settings of `generate`, resolved.
 
+use crate::precision::Precision;
 use packshot_core::{Error, Length, Result};
 use serde::Serialize;
 use std::str::FromStr;
@@ -158,6 +159,8 @@ pub struct Settings {
     pub upsampler_steps: usize,
     /// Method of all stages.
     pub sampler: Sampler,
+    /// How the networks' matrix products round their inputs.
+    pub precision: Precision,
     /// Longest side of the result; without it, one metre.
     pub size: Option<Length>,
     /// Whether a mesh is made of the cloud.
@@ -186,6 +189,7 @@ impl Settings {
             points_steps,
             upsampler_steps,
             sampler: Sampler::default(),
+            precision: Precision::default(),
             size: None,
             mesh: false,
             formats: vec![CloudFormat::Ply, CloudFormat::Glb],

@@ -3,6 +3,7 @@
 use super::config::{Condition, TransformerConfig};
 use super::diffusion::PointDiffusion;
 use super::sampler::{Stage, StageSettings, clouds_of, sample_stage};
+use super::sdf::{SdfConfig, SdfMeshSettings};
 use super::transformer::{ConditionInput, PointTransformer};
 use candle_core::{Device, Tensor};
 use packshot_core::{Context, Error, Image, Result, Seed};
@@ -37,6 +38,34 @@ pub struct NetworkFile {
     pub network: TransformerConfig,
 }
 
+/// A distance network and its weight file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SdfFile {
+    /// The weight file.
+    pub weights: PathBuf,
+    /// Its sizes.
+    pub network: SdfConfig,
+    /// Points of the lattice along each axis that a surface is looked for on.
+    #[serde(default = "usual_grid")]
+    pub grid: usize,
+}
+
+impl SdfFile {
+    /// The published network in the file `weights`.
+    pub fn published(weights: PathBuf) -> Self {
+        Self {
+            weights,
+            network: SdfConfig::published(),
+            grid: usual_grid(),
+        }
+    }
+}
+
+fn usual_grid() -> usize {
+    SdfMeshSettings::default().grid
+}
+
 /// Everything that clouds are made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +78,9 @@ pub struct PointEFiles {
     pub upsampler: Option<NetworkFile>,
     /// CLIP's weights; nothing needs them for [`InputKind::Nothing`].
     pub clip: Option<PathBuf>,
+    /// The distance network, which meshes are made with.
+    #[serde(default)]
+    pub sdf: Option<SdfFile>,
 }
 
 /// What a cloud is to show.

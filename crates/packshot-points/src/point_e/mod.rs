@@ -27,10 +27,10 @@ pub use denoiser::TransformerDenoiser;
 pub use diffusion::{ChannelScaling, PointDiffusion};
 pub use generator::{
     InputKind, NetworkFile, PointE, PointECondition, PointEFiles, PointEInput, PointESettings,
-    point_e_conditions, stage_flop,
+    SdfFile, point_e_conditions, stage_flop,
 };
 pub use packshot_diffusion::{KarrasConfig, KarrasMethod};
-pub use published::{PUBLISHED, check_tensors, identify, published_tensors};
+pub use published::{PUBLISHED, check_tensors, identify, open_sdf, published_tensors};
 pub use random::RandomNetwork;
 pub use sampler::{
     Method, Stage, StageSettings, TwoStages, UnitNoise, clouds_of, sample_stage, sample_two_stages,

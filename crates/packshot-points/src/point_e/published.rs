@@ -105,6 +105,16 @@ impl SdfNetwork {
     }
 }
 
+/// Loads the weight file at `path` as a distance network for this processor; messages call it by the
+/// file's name.
+///
+/// # Errors
+/// Those of [`SdfNetwork::open`].
+pub fn open_sdf(path: &Path, config: &SdfConfig) -> Result<SdfNetwork> {
+    let what = path.file_stem().unwrap_or_default().to_string_lossy();
+    SdfNetwork::open(path, &what, config, &Device::Cpu)
+}
+
 /// Names and shapes of the tensors in the published file of the network `name`.
 pub fn published_tensors(name: &str) -> Option<Vec<TensorSpec>> {
     if name.eq_ignore_ascii_case("sdf") {

@@ -1,11 +1,13 @@
 //! `packshot bench`.
 
+use super::precision::PrecisionName;
 use super::{later, to_json};
 use crate::output::Report;
 use crate::session::Session;
 use clap::ValueEnum;
 use packshot_core::Error;
 use packshot_pipeline::bench::{Part, bench, bench_point_e};
+use packshot_pipeline::precision::Precision;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -20,7 +22,7 @@ pub(crate) enum Command {
         part: Option<PointPart>,
         /// How linear layers and attention of Point-E's networks round their inputs [default: f32]
         #[arg(long, value_name = "NAME")]
-        precision: Option<Precision>,
+        precision: Option<PrecisionName>,
         /// Evaluations a run
         #[arg(long, value_name = "N", default_value_t = 5)]
         steps: usize,
@@ -45,14 +47,6 @@ pub(crate) enum PointPart {
     Upsampler,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
-    /// 32-bit floats
-    F32,
-    /// 8 significant bits, with 32-bit sums
-    Bf16,
-}
-
 const MINI: &str = "packshot-mini";
 
 pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> {
@@ -64,7 +58,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
             precision,
             steps,
         } if model.eq_ignore_ascii_case(MINI) => {
-            if precision.is_some_and(|precision| precision != Precision::F32) {
+            if precision == Some(PrecisionName::Bf16) {
                 return Err(Error::usage("packshot-mini is measured in f32").at("--precision"));
             }
             let part = match part {
@@ -82,7 +76,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
             if part.is_some() {
                 return Err(Error::usage("only packshot-mini has parts").at("--part"));
             }
-            bench_point_e(&model, steps, precision == Some(Precision::Bf16), &context)?
+            let precision = precision.map_or_else(Precision::default, Precision::from);
+            bench_point_e(&model, steps, precision, &context)?
         }
         Command::Image { steps } => bench(Part::Image, steps, &context)?,
         Command::Nerf(_) => return later::command("bench nerf"),

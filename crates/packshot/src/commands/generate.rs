@@ -1,5 +1,6 @@
 //! `packshot generate`.
 
+use super::precision::PrecisionName;
 use super::{draw_seed, later, to_json};
 use crate::layers::from_text;
 use crate::output::Report;
@@ -72,6 +73,10 @@ pub(crate) struct Options {
     #[arg(long, env = "PACKSHOT_SAMPLER", hide_env = true, value_name = "NAME")]
     #[serde(deserialize_with = "from_text")]
     pub sampler: Option<Sampler>,
+    /// How the networks' matrix products round their inputs; bf16 is faster where the processor
+    /// has such products [default: f32]
+    #[arg(long, env = "PACKSHOT_PRECISION", hide_env = true, value_name = "NAME")]
+    pub precision: Option<PrecisionName>,
     /// Formats besides ply and glb, such as obj
     #[arg(
         long,
@@ -137,6 +142,7 @@ impl Options {
             points_steps: self.points_steps.or(file.points_steps),
             guidance: self.guidance.or(file.guidance),
             sampler: self.sampler.or(file.sampler),
+            precision: self.precision.or(file.precision),
             formats: self.formats.or(file.formats),
             best_of: self.best_of.or(file.best_of),
             mesh: self.mesh || file.mesh,
@@ -177,6 +183,7 @@ impl Options {
         }
         settings.guidance = self.guidance.unwrap_or(settings.guidance);
         settings.sampler = self.sampler.unwrap_or(settings.sampler);
+        settings.precision = self.precision.map_or(settings.precision, Into::into);
         Ok(settings)
     }
 }

@@ -5,6 +5,7 @@ use crate::output::Report;
 use crate::session::Session;
 use packshot_core::Error;
 use packshot_pipeline::mesh::{Finish, MeshSettings, mesh};
+use packshot_pipeline::surface::SurfaceMethod;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     pub options: Options,
 }
 
+/// Lattice for the distance network; Point-E's own examples take 32.
+const SDF_GRID: usize = 128;
+
 /// What the file can hold too.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -27,6 +31,21 @@ pub(crate) struct Options {
     /// Most triangles [default: as many as the shape is sampled with]
     #[arg(long, env = "PACKSHOT_FACES", hide_env = true, value_name = "N")]
     pub faces: Option<usize>,
+    /// Find the surface with Point-E's distance network (`packshot models pull sdf`), as Point-E does
+    #[arg(long)]
+    pub sdf: bool,
+    /// Points of the distance network's lattice along each axis [default: 128]
+    #[arg(
+        long,
+        env = "PACKSHOT_GRID",
+        hide_env = true,
+        value_name = "N",
+        requires = "sdf"
+    )]
+    pub grid: Option<usize>,
+    /// Folder of the distance network's file [default: where `models pull` puts it]
+    #[arg(long, env = "PACKSHOT_WEIGHTS", hide_env = true, value_name = "DIR")]
+    pub weights: Option<PathBuf>,
     /// Bake the colours to a texture of N × N texels, such as 1024 (GLB and OBJ)
     #[arg(long, env = "PACKSHOT_TEXTURE", hide_env = true, value_name = "N")]
     pub texture: Option<usize>,
@@ -43,7 +62,18 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
             .texture
             .or(file.texture.filter(|_| !file.vertex_colours)),
     };
+    let surface = match flags.sdf || file.sdf {
+        true => SurfaceMethod::Distances {
+            grid: flags.grid.or(file.grid).unwrap_or(SDF_GRID),
+            weights: flags
+                .weights
+                .or(file.weights)
+                .or_else(super::models::downloads),
+        },
+        false => SurfaceMethod::Reconstruction,
+    };
     let settings = MeshSettings {
+        surface,
         faces: flags.faces.or(file.faces),
         finish: texture.map_or(Finish::VertexColours, Finish::Texture),
     };

@@ -12,6 +12,7 @@ pub(crate) mod later;
 pub(crate) mod mesh;
 pub(crate) mod models;
 pub(crate) mod parity;
+pub(crate) mod precision;
 pub(crate) mod train;
 pub(crate) mod view;
 

@@ -38,7 +38,7 @@ pub use camera::{Camera, Projected, Projection, Ray, look_at};
 pub use cloud::PointCloud;
 pub use contact_sheet::contact_sheet;
 pub use glyphs::{points_as_discs, points_as_spheres};
-pub use mesh::{AlphaMode, Material, Mesh, Texture, Wrap};
+pub use mesh::{AlphaMode, Material, Mesh, Texture, TextureSlot, Wrap};
 pub use mesh_preview::render_mesh;
 pub use surface::SurfacePoint;
 pub use topology::Topology;

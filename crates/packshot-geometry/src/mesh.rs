@@ -44,6 +44,16 @@ pub struct Material {
     pub metallic: f32,
     /// Perceptual roughness.
     pub roughness: f32,
+    /// Factors of roughness (green) and metallic (blue); not sRGB.
+    pub metallic_roughness_texture: Option<TextureSlot>,
+    /// Normals in tangent space, +Y upwards in the picture; not sRGB.
+    pub normal_texture: Option<TextureSlot>,
+    /// Factor of the x and y of `normal_texture`.
+    pub normal_scale: f32,
+    /// Linear RGB radiance that the surface emits.
+    pub emissive: [f32; 3],
+    /// Factor of `emissive`; sRGB.
+    pub emissive_texture: Option<TextureSlot>,
     /// Shown without lighting (KHR_materials_unlit).
     pub unlit: bool,
 }
@@ -58,7 +68,44 @@ impl Default for Material {
             double_sided: false,
             metallic: 0.0,
             roughness: 0.9,
+            metallic_roughness_texture: None,
+            normal_texture: None,
+            normal_scale: 1.0,
+            emissive: [0.0; 3],
+            emissive_texture: None,
             unlit: false,
+        }
+    }
+}
+
+impl Material {
+    /// Indices of all its textures.
+    pub fn textures(&self) -> impl Iterator<Item = usize> {
+        let slots = [
+            self.metallic_roughness_texture,
+            self.normal_texture,
+            self.emissive_texture,
+        ];
+        let others = slots.into_iter().flatten().map(|slot| slot.texture);
+        self.base_colour_texture.into_iter().chain(others)
+    }
+}
+
+/// A texture of a material, with the way from the mesh's texture coordinates to its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TextureSlot {
+    /// Index into [`Mesh::textures`].
+    pub texture: usize,
+    /// Rows of the matrix that, times (u, v, 1), gives the coordinates.
+    pub transform: [[f32; 3]; 2],
+}
+
+impl TextureSlot {
+    /// A texture at the mesh's own coordinates.
+    pub fn plain(texture: usize) -> Self {
+        Self {
+            texture,
+            transform: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
         }
     }
 }
@@ -80,7 +127,7 @@ pub enum AlphaMode {
 /// A picture on a mesh.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Texture {
-    /// sRGB, with alpha where the file has it.
+    /// sRGB (or plain fractions, as its use in a material says), with alpha where the file has it.
     pub image: Image,
     /// How u outside 0..1 is read.
     pub wrap_u: Wrap,
@@ -145,7 +192,8 @@ impl Mesh {
             }
         }
         for (i, material) in self.materials.iter().enumerate() {
-            if let Some(texture) = material.base_colour_texture.filter(|&t| t >= textures) {
+            let missing = material.textures().find(|&texture| texture >= textures);
+            if let Some(texture) = missing {
                 return Err(Error::bad_input(format!(
                     "texture {texture} of {textures} does not exist"
                 ))

@@ -105,6 +105,7 @@ impl Materials {
             metallic: unit(metallic),
             roughness: unit(roughness),
             unlit: extensions.is_some_and(|e| e.unlit.is_some()),
+            ..Material::default()
         };
         Ok((material, info.map(uv_source).unwrap_or_default()))
     }

@@ -1,0 +1,180 @@
+//! Rendering on the processor: passes over all pixels until they are done.
+
+use crate::accumulator::Accumulator;
+use crate::prepared::PreparedScene;
+use crate::sampler::Sampler;
+use crate::trace::Limits;
+use crate::{Film, Settings};
+use packshot_core::{Context, Error, ErrorKind, Result};
+use rayon::prelude::*;
+
+/// Side of the squares of pixels that threads take.
+const TILE: usize = 16;
+/// Paths a pixel in a pass, after the first.
+const PASS: u32 = 16;
+
+/// A picture of the scene, traced on all threads of the current rayon pool.
+///
+/// Pixels stop when their noise is below the threshold, at the earliest after as many paths as
+/// Cycles takes for it. The same scene, settings and CPU architecture give the same film whatever the number of threads.
+/// Progress is one stage `render` with a step a path of the whole picture.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for settings out of range, [`ErrorKind::OutOfMemory`] for a picture that
+/// does not fit into memory (about 200 bytes a pixel), [`ErrorKind::Cancelled`].
+pub fn render_cpu(
+    scene: &PreparedScene,
+    settings: &Settings,
+    context: &Context<'_>,
+) -> Result<Film> {
+    settings.validate()?;
+    let mut canvas = Canvas::new(settings)?;
+    let mut stage = context.stage("render", Some(u64::from(settings.max_samples)));
+    let mut done = 0;
+    while done < settings.max_samples && canvas.active > 0 {
+        let pass = settings.pass_after(done);
+        canvas.trace(scene, settings, done, pass, context)?;
+        done += pass;
+        if let Some(threshold) = settings.noise_threshold
+            && done >= settings.min_samples()
+        {
+            canvas.find_done(threshold);
+        }
+        let share = 100.0 * canvas.active as f64 / (settings.width * settings.height) as f64;
+        stage.advance(
+            u64::from(pass),
+            Some(format!("{share:.0} % of pixels left")),
+        )?;
+    }
+    let film = canvas.film()?;
+    stage.finish();
+    Ok(film)
+}
+
+impl Settings {
+    /// Paths before noise is estimated (Cycles' rule for its own threshold).
+    pub(crate) fn min_samples(&self) -> u32 {
+        let threshold = self.noise_threshold.unwrap_or(0.01).max(1e-4);
+        let least = libm::ceilf(16.0 / libm::powf(threshold, 0.3)) as u32;
+        least.max(4).min(self.max_samples)
+    }
+
+    /// Paths a pixel of the next pass.
+    fn pass_after(&self, done: u32) -> u32 {
+        let mut pass = PASS.min(self.max_samples - done);
+        if self.noise_threshold.is_some() && done < self.min_samples() {
+            pass = pass.min(self.min_samples() - done);
+        }
+        pass
+    }
+}
+
+/// The picture in squares, each pixel with its sums.
+struct Canvas {
+    width: usize,
+    height: usize,
+    columns: usize,
+    pixels: Vec<Accumulator>,
+    /// Pixels that still get paths.
+    active: usize,
+}
+
+impl Canvas {
+    fn new(settings: &Settings) -> Result<Self> {
+        let columns = settings.width.div_ceil(TILE);
+        let rows = settings.height.div_ceil(TILE);
+        let n = columns * rows * TILE * TILE;
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(n).map_err(|e| {
+            let text = format!("there is no memory for a picture of {n} pixels");
+            Error::new(ErrorKind::OutOfMemory, text)
+                .with_hint("choose a smaller picture")
+                .with_source(e)
+        })?;
+        pixels.resize(n, Accumulator::default());
+        Ok(Self {
+            width: settings.width,
+            height: settings.height,
+            columns,
+            pixels,
+            active: settings.width * settings.height,
+        })
+    }
+
+    /// Place in the list of a pixel.
+    fn at(&self, x: usize, y: usize) -> usize {
+        let tile = (y / TILE) * self.columns + x / TILE;
+        (tile * TILE + y % TILE) * TILE + x % TILE
+    }
+
+    fn trace(
+        &mut self,
+        scene: &PreparedScene,
+        settings: &Settings,
+        first: u32,
+        count: u32,
+        context: &Context<'_>,
+    ) -> Result<()> {
+        let limits = Limits {
+            max_bounces: settings.max_bounces,
+            clamp_indirect: settings.clamp_indirect.unwrap_or(f32::INFINITY),
+        };
+        let size = [self.width as u32, self.height as u32];
+        let (width, height, columns) = (self.width, self.height, self.columns);
+        self.pixels
+            .par_chunks_exact_mut(TILE * TILE)
+            .enumerate()
+            .try_for_each(|(tile, pixels)| {
+                context.check()?;
+                let (left, top) = (tile % columns * TILE, tile / columns * TILE);
+                for (i, pixel) in pixels.iter_mut().enumerate() {
+                    let (x, y) = (left + i % TILE, top + i / TILE);
+                    if pixel.done || x >= width || y >= height {
+                        continue;
+                    }
+                    let (x, y) = (x as u32, y as u32);
+                    for index in first..first + count {
+                        let sampler = Sampler::new(x, y, index, settings.seed);
+                        let (origin, direction) = scene.camera.ray([x, y], size, &sampler);
+                        pixel.add(&scene.trace(origin, direction, &sampler, limits));
+                    }
+                }
+                Ok(())
+            })
+    }
+
+    /// Marks pixels whose noise, and whose neighbours' noise, is below the threshold.
+    fn find_done(&mut self, threshold: f32) {
+        let noisy: Vec<bool> = (0..self.width * self.height)
+            .into_par_iter()
+            .map(|i| {
+                let pixel = &self.pixels[self.at(i % self.width, i / self.width)];
+                !pixel.done && pixel.noise() >= threshold
+            })
+            .collect();
+        let mut active = 0;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let near = |dy: usize, dx: usize| {
+                    let (x, y) = ((x + dx).wrapping_sub(1), (y + dy).wrapping_sub(1));
+                    x < self.width && y < self.height && noisy[y * self.width + x]
+                };
+                let on = (0..9).any(|i| near(i / 3, i % 3));
+                let at = self.at(x, y);
+                self.pixels[at].done = !on;
+                active += usize::from(on);
+            }
+        }
+        self.active = active;
+    }
+
+    fn film(&self) -> Result<Film> {
+        let mut film = Film::new(self.width, self.height)?;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                self.pixels[self.at(x, y)].resolve(&mut film, y * self.width + x);
+            }
+        }
+        Ok(film)
+    }
+}

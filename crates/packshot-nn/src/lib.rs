@@ -18,5 +18,5 @@ pub mod weights;
 
 pub use device::with_team_for;
 pub use kernels::team::with_team;
-pub use memory::keep_freed_memory;
+pub use memory::{keep_freed_memory, release_freed_memory};
 pub use precision::{MatmulPrecision, matmul_precision, set_matmul_precision};

@@ -31,3 +31,18 @@ pub fn keep_freed_memory() -> bool {
         false
     }
 }
+
+/// Hands freed memory back to the system, once: after a large network was dropped and before
+/// [`keep_freed_memory`]. Without it glibc keeps what lies below any block that is still in use.
+/// Does nothing with other C libraries.
+pub fn release_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: malloc_trim (malloc.h of glibc) takes a size, touches free memory alone, and may
+        // be called at any time.
+        unsafe { malloc_trim(0) };
+    }
+}

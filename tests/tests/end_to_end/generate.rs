@@ -58,6 +58,30 @@ fn an_asset_folder_holds_what_it_promises() {
 }
 
 #[test]
+fn the_best_of_several_is_one_of_them() {
+    let place = Place::new();
+    let common = ["a yellow mug", "--seed", "3", "--points", "1024", "-o"];
+    let run = |rest: &[&str]| generate(&place, &[&common[..], rest].concat());
+    run(&["each", "--count", "3"]).expect(0);
+    let outcome = run(&["best", "--best-of", "3", "-v"]);
+    let stderr = &outcome.expect(0).stderr;
+    assert!(stderr.contains("candidate 2: "), "{stderr}");
+    let choice = record(&place, "best")["choice"].clone();
+    assert_eq!(choice["by"], "words");
+    let scores: Vec<f64> = serde_json::from_value(choice["scores"].clone()).unwrap();
+    assert_eq!(scores.len(), 3);
+    let kept = choice["kept"].as_u64().unwrap() as usize;
+    assert!(scores.iter().all(|&s| s <= scores[kept]), "{choice}");
+    let bytes = |folder: &str| std::fs::read(place.path(folder).join("cloud.ply")).unwrap();
+    assert_eq!(bytes("best"), bytes(&format!("each/{:02}", kept + 1)));
+    assert!(record(&place, "each/01")["choice"].is_null());
+
+    run(&["none", "--best-of", "0"]).expect_error(2, "--best-of");
+    run(&["none", "--best-of", "2", "--model", "base40M-textvec"]).expect_error(2, "--best-of");
+    assert_eq!(place.names(), ["best", "each"]);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_for_any_number_of_threads() {
     let place = Place::new();
     for (folder, seed, threads) in [("a", "7", "1"), ("b", "7", "2"), ("c", "8", "2")] {

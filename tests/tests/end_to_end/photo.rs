@@ -33,3 +33,29 @@ fn a_prompt_only_names_the_photo() {
     ];
     assert_eq!(generate(&place, &arguments).expect(0).stdout, "my-block\n");
 }
+
+#[test]
+fn the_best_of_several_looks_most_like_the_photo() {
+    let place = Place::new();
+    photo_file(&place, "a.png");
+    let arguments = [
+        "--image",
+        "a.png",
+        "--seed",
+        "1",
+        "--points",
+        "1024",
+        "--best-of",
+        "2",
+    ];
+    generate(&place, &arguments).expect(0);
+    let record = std::fs::read_to_string(place.path("a/asset.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let choice = &record["choice"];
+    assert_eq!(choice["by"], "photo");
+    let scores: Vec<f64> = serde_json::from_value(choice["scores"].clone()).unwrap();
+    assert!(
+        scores.len() == 2 && scores.iter().all(|s| (-1.0..0.0).contains(s)),
+        "{choice}"
+    );
+}

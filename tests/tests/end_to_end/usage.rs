@@ -31,7 +31,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "worker",
         "eval fit x",
         "bench nerf",
-        "generate chair --best-of 3",
         "generate chair --formats usdz",
     ] {
         let outcome = place.run(arguments.split(' '));

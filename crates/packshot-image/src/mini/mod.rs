@@ -3,6 +3,7 @@
 mod network;
 mod recolour;
 mod sample;
+mod score;
 mod train;
 mod training;
 

@@ -60,6 +60,14 @@ impl MiniImage {
         self.network.tokens()
     }
 
+    pub(super) fn network(&self) -> &ImageNetwork {
+        &self.network
+    }
+
+    pub(super) fn encoder(&self) -> &TextEncoder {
+        &self.encoder
+    }
+
     /// Reads prompts for this network's vocabulary.
     pub fn reader(&self) -> &PromptReader {
         &self.reader

@@ -1,5 +1,6 @@
 //! The model behind `generate`: packshot-mini's three networks, or Point-E's.
 
+use super::best;
 use super::make::{self, Job, Made, Source};
 use super::networks::{Needs, Networks, loaded, runnable};
 use super::point_e::{self, PointEEngine};
@@ -51,7 +52,7 @@ impl Plan {
         };
         let mesh_flop = if settings.mesh { MESH_GFLOP * 1e9 } else { 0.0 };
         context.send(Message::Cost {
-            flop: (flop + mesh_flop) * f64::from(count),
+            flop: (flop * f64::from(settings.best_of) + mesh_flop) * f64::from(count),
             memory_bytes,
         });
     }
@@ -84,7 +85,7 @@ impl Engine {
     pub(super) fn make(&self, job: &Job, context: &Context<'_>) -> Result<Made> {
         let in_effect = job.settings.precision.begin()?;
         let mut made = match self {
-            Self::Mini(networks) => make::make(networks, job, context),
+            Self::Mini(networks) => best::make_best(networks, job, context),
             Self::PointE(engine) => engine.make(job, context),
         }?;
         drop(in_effect);

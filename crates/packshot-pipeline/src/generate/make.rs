@@ -1,5 +1,6 @@
 //! One asset: prompt or photo to picture to cloud.
 
+use super::best::Choice;
 use super::networks::{Networks, loaded};
 use super::settings::{PointCount, Settings};
 use crate::mesh::{Finish, MeshSettings, mesh_of_cloud};
@@ -55,6 +56,8 @@ pub(crate) struct Made {
     pub(crate) reading: Option<Prompt>,
     /// How the photo was cut; `None` for prompts.
     pub(crate) cut: Option<Cut>,
+    /// Which of several candidates this is; `None` where there was one.
+    pub(crate) choice: Option<Choice>,
     pub(crate) timings: Timings,
 }
 
@@ -161,6 +164,7 @@ pub(crate) fn make(networks: &Networks, job: &Job, context: &Context<'_>) -> Res
         image: Some(image),
         reading,
         cut,
+        choice: None,
         timings,
     })
 }

@@ -1,6 +1,7 @@
 //! `generate`: from a prompt or a photo to an asset folder.
 
 mod batch;
+mod best;
 mod engine;
 mod folder;
 mod make;

@@ -241,7 +241,8 @@ impl PointEEngine {
         }
         let found = point_e_conditions(files, &inputs, context)?;
         let conditions = sources.iter().map(key).zip(found).collect();
-        // Only now: what CLIP took goes back to the system first.
+        // What CLIP took goes back to the system first.
+        packshot_points::release_freed_memory();
         packshot_points::keep_freed_memory();
         let stage = context.stage("load", None);
         let networks = PointE::load(files, settings.points == PointCount::Full)?;
@@ -306,6 +307,7 @@ impl PointEEngine {
             image: self.shown.as_ref().map(|shown| shown.image.clone()),
             reading: None,
             cut: self.shown.as_ref().and_then(|shown| shown.cut),
+            choice: None,
             timings,
         })
     }

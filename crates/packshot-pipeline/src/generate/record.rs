@@ -1,5 +1,6 @@
 //! `asset.json`: how an asset was made.
 
+use super::best::Choice;
 use super::make::{Job, Made, Source, Timings};
 use super::settings::Settings;
 use crate::photo::Cut;
@@ -24,6 +25,8 @@ pub(crate) struct Record<'a> {
     reading: Option<&'a Prompt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     photo: Option<PhotoRecord<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choice: Option<&'a Choice>,
     settings: &'a Settings,
     /// Longest side of the cloud's box.
     longest_side_m: f32,
@@ -76,6 +79,7 @@ impl<'a> Record<'a> {
             candidate: job.candidate,
             reading: made.reading.as_ref(),
             photo,
+            choice: made.choice.as_ref(),
             settings: &job.settings,
             longest_side_m: made.cloud.bounds().map_or(0.0, |b| b.longest_side()),
             points: made.cloud.len(),

@@ -161,6 +161,8 @@ pub struct Settings {
     pub sampler: Sampler,
     /// How the networks' matrix products round their inputs.
     pub precision: Precision,
+    /// Candidates for each result, of which the best is kept.
+    pub best_of: u32,
     /// Longest side of the result; without it, one metre.
     pub size: Option<Length>,
     /// Whether a mesh is made of the cloud.
@@ -171,6 +173,9 @@ pub struct Settings {
 
 /// More steps than this change nothing and are a slip of the finger.
 const MAX_STEPS: usize = 1000;
+
+/// Most candidates for a result.
+const MAX_CANDIDATES: u32 = 64;
 
 impl Settings {
     /// The settings of packshot-mini at `preset`.
@@ -190,6 +195,7 @@ impl Settings {
             upsampler_steps,
             sampler: Sampler::default(),
             precision: Precision::default(),
+            best_of: 1,
             size: None,
             mesh: false,
             formats: vec![CloudFormat::Ply, CloudFormat::Glb],
@@ -244,6 +250,19 @@ impl Settings {
                 .at("--guidance")
                 .with_hint("take 0 to 50; 1 is no guidance, 3 is usual"));
         }
+        if !(1..=MAX_CANDIDATES).contains(&self.best_of) {
+            let what = format!("the best of {} is not possible", self.best_of);
+            return Err(Error::usage(what)
+                .at("--best-of")
+                .with_hint(format!("take 2 to {MAX_CANDIDATES}; 4 is usual")));
+        }
+        if self.best_of > 1 && !self.is_mini() {
+            return Err(
+                Error::usage("only packshot-mini's candidates can be judged")
+                    .at("--best-of")
+                    .with_hint("make several with --count and choose"),
+            );
+        }
         if self.is_mini() != (self.sampler == Sampler::Euler) {
             let hint = if self.is_mini() {
                 "its flow is sampled with euler; other samplers belong to other models"
@@ -297,6 +316,14 @@ mod tests {
                 .contains("--image-steps")
         );
         settings.image_steps = 1;
+        for (best_of, model) in [(0, "packshot-mini"), (65, "packshot-mini"), (2, "base40M")] {
+            let settings = Settings {
+                best_of,
+                ..Settings::for_model(model, Preset::Good)
+            };
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains("--best-of"), "{error}");
+        }
         settings.guidance = f32::NAN;
         assert!(
             settings

@@ -1,7 +1,7 @@
 //! `packshot generate`.
 
 use super::precision::PrecisionName;
-use super::{draw_seed, later, to_json};
+use super::{draw_seed, to_json};
 use crate::layers::from_text;
 use crate::output::Report;
 use crate::session::Session;
@@ -86,7 +86,8 @@ pub(crate) struct Options {
         value_delimiter = ','
     )]
     pub formats: Option<Vec<String>>,
-    #[arg(long, hide = true)]
+    /// Make N candidates for each result and keep the one that shows best what was asked for
+    #[arg(long, env = "PACKSHOT_BEST_OF", hide_env = true, value_name = "N")]
     pub best_of: Option<u32>,
     /// Make a closed, coloured mesh of the cloud too
     #[arg(long)]
@@ -151,7 +152,6 @@ impl Options {
 
     /// Plain values, with the defaults in.
     fn resolve(&self) -> Result<Settings, Error> {
-        later::flag("--best-of", self.best_of.is_some())?;
         let preset = match self.preset {
             Some(PresetName::Draft) => Preset::Draft,
             None | Some(PresetName::Good) => Preset::Good,
@@ -172,6 +172,7 @@ impl Options {
                 .map_err(|e: Error| e.at("--formats"))?;
         }
         settings.size = self.size;
+        settings.best_of = self.best_of.unwrap_or(settings.best_of);
         settings.mesh = self.mesh;
         settings.image_steps = self.image_steps.unwrap_or(settings.image_steps);
         if let Some(steps) = self.points_steps {

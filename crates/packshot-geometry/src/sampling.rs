@@ -47,6 +47,35 @@ pub fn farthest_point_sample(points: &[[f32; 3]], n: usize, start: usize) -> Vec
     chosen
 }
 
+/// `n` indices into `points`, each farthest from all of `given` and from all before it: what makes a
+/// given set denser most evenly. All indices in order when there are at most `n` points.
+///
+/// Of equal distances the first counts; without `given`, point 0 comes first. Points that are not
+/// finite come last, when nothing else is left. The result does not depend on the number of threads.
+pub fn farthest_point_sample_beside(
+    given: &[[f32; 3]],
+    points: &[[f32; 3]],
+    n: usize,
+) -> Vec<usize> {
+    if points.len() <= n {
+        return (0..points.len()).collect();
+    }
+    if given.is_empty() {
+        return farthest_point_sample(points, n, 0);
+    }
+    let mut buckets = Buckets::new(points);
+    for &point in given.iter().filter(|&&point| takes_part(point)) {
+        buckets.lower_minima(point);
+    }
+    let mut chosen = Vec::with_capacity(n);
+    for _ in 0..n {
+        let next = buckets.first_farthest();
+        chosen.push(next);
+        buckets.lower_minima(points[next]);
+    }
+    chosen
+}
+
 /// ‖p‖², summed as the reference does.
 fn norm2(p: [f32; 3]) -> f32 {
     (p[0] * p[0] + p[1] * p[1]) + p[2] * p[2]
@@ -299,6 +328,25 @@ mod tests {
             let expected = brute_force(&points, n, 5);
             assert_eq!(farthest_point_sample(&points, n, 5), expected);
         }
+    }
+
+    #[test]
+    fn a_given_set_is_made_denser_as_if_it_had_been_sampled_first() {
+        let mut noise = noise(12);
+        let mut point = || std::array::from_fn(|_| noise.uniform());
+        let points: Vec<[f32; 3]> = (0..2000).map(|_| point()).collect();
+        let whole = farthest_point_sample(&points, 300, 0);
+        let given: Vec<[f32; 3]> = whole[..100].iter().map(|&i| points[i]).collect();
+        let beside = farthest_point_sample_beside(&given, &points, 200);
+        assert_eq!(beside, whole[100..]);
+        let alone = farthest_point_sample_beside(&[], &points, 50);
+        assert_eq!(alone, farthest_point_sample(&points, 50, 0));
+        assert_eq!(
+            farthest_point_sample_beside(&given, &points[..3], 5),
+            [0, 1, 2]
+        );
+        let nan = [[f32::NAN; 3]];
+        assert_eq!(farthest_point_sample_beside(&nan, &points, 1).len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod inputs;
 mod network;
 mod pairing;
 mod sheet;
+mod spread;
 mod stages;
 #[cfg(test)]
 mod tests;

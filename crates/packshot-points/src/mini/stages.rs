@@ -5,14 +5,13 @@ use super::examples::ScaledPoint;
 use super::flow::{sample, walk};
 use super::inputs::{CHANNELS, PICTURE, POSITION_SCALE, Picture};
 use super::network::{PointBatch, PointNetwork, PointNetworkConfig};
+use super::spread::{OVERSAMPLING, denser, spread};
 use super::upsampler::{CHILDREN, PARENTS, child, grouped, read_token};
 use candle_core::{Device, Tensor};
 use packshot_core::{
     Context, Error, Image, NoiseKey, NoiseStream, Result, Seed, Stage, StageTimer,
 };
 use packshot_diffusion::Factors;
-use packshot_geometry::nearest::KdTree;
-use packshot_geometry::sampling::farthest_point_sample;
 use packshot_nn::params::Params;
 use packshot_nn::weights::{Weights, candle_error};
 
@@ -127,7 +126,7 @@ impl MiniPoints {
         )?;
         stage.add_flop((packshot_nn::flop::total() - flop) as f64);
         stage.finish();
-        Ok(framed(&consistent(&points, settings.points)))
+        Ok(framed(&spread(&points, settings.points)))
     }
 }
 
@@ -174,41 +173,11 @@ impl MiniUpsampler {
         stage.add_flop((packshot_nn::flop::total() - flop) as f64);
         stage.finish();
         let mut all = cloud.clone();
-        let new = framed(&children);
+        let new = framed(&denser(&parents, &children, parents.len() * CHILDREN));
         all.positions.extend(new.positions);
         all.colours.extend(new.colours);
         Ok(all)
     }
-}
-
-/// How many more points are sampled than are kept.
-const OVERSAMPLING: usize = 2;
-/// Share of the sampled points that is thrown away for lying apart from the others.
-const OUTLIERS: f32 = 0.25;
-/// Neighbours that say how far a point lies apart.
-const NEIGHBOURS: usize = 8;
-
-/// `n` well-spread points of those that agree with their neighbours. Points are sampled one by one,
-/// so a few miss the surface; where the others lie tells which.
-fn consistent(points: &[ScaledPoint], n: usize) -> Vec<ScaledPoint> {
-    let positions: Vec<[f32; 3]> = points.iter().map(|p| [p[0], p[1], p[2]]).collect();
-    let tree = KdTree::new(&positions);
-    let mut apart: Vec<(f32, usize)> = positions
-        .iter()
-        .enumerate()
-        .map(|(i, &p)| {
-            let near = tree.k_nearest(p, NEIGHBOURS + 1);
-            (near.iter().map(|n| n.distance2.sqrt()).sum(), i)
-        })
-        .collect();
-    apart.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let keep = ((1.0 - OUTLIERS) * points.len() as f32) as usize;
-    apart.truncate(keep.max(n));
-    let kept: Vec<[f32; 3]> = apart.iter().map(|&(_, i)| positions[i]).collect();
-    farthest_point_sample(&kept, n, 0)
-        .into_iter()
-        .map(|k| points[apart[k].1])
-        .collect()
 }
 
 fn framed(points: &[ScaledPoint]) -> FramedCloud {

@@ -7,6 +7,8 @@ use std::io::Write;
 
 /// Fixes the instruction set: `portable`, `avx2` or `avx512`.
 const CPU_VARIABLE: &str = "PACKSHOT_CPU";
+/// What candle reads for the size of its pool.
+const CANDLE_VARIABLE: &str = "CANDLE_NUM_THREADS";
 /// More threads than any machine has cores are a slip of the finger.
 const MAX_THREADS: usize = 4096;
 
@@ -27,6 +29,10 @@ impl Session {
                 ))
                 .with_hint("leave --threads out to use every core"));
             }
+            // Candle's own operations run on a pool of its own, which waits by spinning: with
+            // `--threads 1` it took half of a second core from whoever else works here.
+            // SAFETY: nothing has started a thread of this process yet.
+            unsafe { std::env::set_var(CANDLE_VARIABLE, threads.to_string()) };
             packshot_pipeline::machine::set_threads(threads.get())?;
         }
         let cancel = CancelToken::default();

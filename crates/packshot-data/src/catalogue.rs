@@ -56,6 +56,8 @@ pub struct Filter {
     pub words: Vec<String>,
     /// Ids.
     pub ids: Vec<String>,
+    /// Licences, by their whole names: CC-BY-4.0 is not CC-BY-NC-4.0.
+    pub licences: Vec<String>,
 }
 
 impl Filter {
@@ -66,6 +68,7 @@ impl Filter {
         };
         wanted(&self.categories, &entry.category)
             && wanted(&self.ids, &entry.id)
+            && wanted(&self.licences, &entry.licence)
             && (self.words.is_empty()
                 || std::iter::once(&entry.caption)
                     .chain(&entry.captions)
@@ -414,6 +417,24 @@ mod tests {
         let error = read_catalogue(empty.path(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.hint().unwrap().contains("captions.csv"));
+    }
+
+    #[test]
+    fn licences_are_compared_whole() {
+        let text = r#"{"file":"a.glb","caption":"a","licence":"MIT"}
+{"file":"b.glb","caption":"b","licence":"MIT-0"}
+{"file":"c.glb","caption":"c"}"#;
+        let entries = read("objects.jsonl", text).unwrap();
+        let filter = Filter {
+            licences: vec!["mit".to_owned()],
+            ..Filter::default()
+        };
+        let passed: Vec<&str> = entries
+            .iter()
+            .filter(|e| filter.matches(e))
+            .map(|e| e.caption.as_str())
+            .collect();
+        assert_eq!(passed, ["a"]);
     }
 
     #[test]

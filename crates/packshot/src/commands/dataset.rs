@@ -85,6 +85,15 @@ pub(crate) struct BuildFlags {
         value_delimiter = ','
     )]
     pub ids: Option<Vec<String>>,
+    /// Only objects under these licences, such as CC0-1.0,MIT,CC-BY-4.0
+    #[arg(
+        long,
+        env = "PACKSHOT_LICENCES",
+        hide_env = true,
+        value_name = "LIST",
+        value_delimiter = ','
+    )]
+    pub licences: Option<Vec<String>>,
     /// Seed of cameras and views [default: 0]
     #[arg(long, env = "PACKSHOT_SEED", hide_env = true, value_name = "N")]
     pub seed: Option<u64>,
@@ -153,6 +162,7 @@ fn run_build(arguments: Build, file: BuildFlags, session: &Session) -> Result<Re
         categories: flags.categories.or(file.categories).unwrap_or_default(),
         words: flags.words.or(file.words).unwrap_or_default(),
         ids: flags.ids.or(file.ids).unwrap_or_default(),
+        licences: flags.licences.or(file.licences).unwrap_or_default(),
     };
     let mut sources: Vec<Source> = arguments
         .folders

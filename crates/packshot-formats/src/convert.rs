@@ -4,8 +4,8 @@ use crate::axes::{world_from_y_up, y_up_from_world};
 use crate::input::extension;
 use crate::npz::read_npz_cloud;
 use crate::{
-    Asset, AssetRef, TextureFormat, encode_glb, read_gltf, read_obj, read_ply, write_file,
-    write_obj, write_ply, write_stl,
+    Asset, AssetRef, TextureFormat, encode_glb, read_gltf, read_obj, read_ply, read_stl,
+    write_file, write_obj, write_ply, write_stl,
 };
 use packshot_core::{Error, Result};
 use packshot_geometry::nearest::median_spacing;
@@ -119,7 +119,7 @@ impl Format {
         }
         .map_err(|e| {
             e.at(path.display())
-                .with_hint("use a .ply, .glb, .gltf or .obj file")
+                .with_hint("use a .ply, .glb, .gltf, .obj or .stl file")
         })
     }
 
@@ -131,11 +131,11 @@ impl Format {
     }
 }
 
-/// Reads an asset in the format that its extension names: `.ply`, `.glb`, `.gltf`, `.obj` or
-/// `.npz` (a cloud as Point-E keeps it).
+/// Reads an asset in the format that its extension names: `.ply`, `.glb`, `.gltf`, `.obj`, `.stl`
+/// or `.npz` (a cloud as Point-E keeps it).
 ///
 /// # Errors
-/// Those of [`read_ply`], [`read_gltf`], [`read_obj`] and [`read_npz_cloud`];
+/// Those of [`read_ply`], [`read_gltf`], [`read_obj`], [`read_stl`] and [`read_npz_cloud`];
 /// [`packshot_core::ErrorKind::Unsupported`] for another extension.
 pub fn read_asset(path: &Path) -> Result<Asset> {
     match Format::of(path)? {
@@ -143,9 +143,7 @@ pub fn read_asset(path: &Path) -> Result<Asset> {
         Format::Gltf | Format::Glb => read_gltf(path),
         Format::Obj => read_obj(path),
         Format::Npz => read_npz_cloud(path).map(Asset::from),
-        Format::Stl => Err(Error::unsupported(".stl files cannot be read yet")
-            .at(path.display())
-            .with_hint("use a .ply, .glb, .gltf or .obj file")),
+        Format::Stl => read_stl(path).map(Asset::from),
     }
 }
 
@@ -373,7 +371,7 @@ mod tests {
 
     #[test]
     fn other_formats_are_named() {
-        for name in ["a.stl", "a.usdz", "a.xyz", "a"] {
+        for name in ["a.usdz", "a.xyz", "a"] {
             let error = read_asset(Path::new(name)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
             assert!(error.hint().is_some());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Files by which a folder is known to be Packshot's own, in it or in the folders inside it
 /// (`--count` makes those). Only such a folder is ever replaced.
-const RECORDS: [&str; 4] = ["asset.json", "report.json", "dataset.json", "shots.json"];
+const RECORDS: [&str; 4] = ["asset.json", "report.json", "dataset.json", "shoot.json"];
 /// Held by the run that fills the folder.
 const LOCK: &str = ".lock";
 

@@ -65,8 +65,14 @@ pub fn encode_png(image: &Image, text: &[(&str, &str)]) -> Result<Vec<u8>> {
 /// # Errors
 /// [`packshot_core::ErrorKind::Unsupported`] for a picture without pixels or above 65,535 a side.
 pub fn encode_jpeg(image: &Image, quality: u8) -> Result<Vec<u8>> {
+    encode_jpeg_with(image, quality, Vec::new())
+}
+
+/// [`encode_jpeg`] with an EXIF block where `exif` is not empty.
+pub(crate) fn encode_jpeg_with(image: &Image, quality: u8, exif: Vec<u8>) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut out, quality.clamp(1, 100));
+    let mut encoder = JpegEncoder::new_with_quality(&mut out, quality.clamp(1, 100));
+    set_exif(&mut encoder, exif)?;
     encode(encoder, &image.on_background([255; 3]), "JPEG")?;
     Ok(out)
 }
@@ -76,9 +82,25 @@ pub fn encode_jpeg(image: &Image, quality: u8) -> Result<Vec<u8>> {
 /// # Errors
 /// [`packshot_core::ErrorKind::Unsupported`] for a picture without pixels or above 16,384 a side.
 pub fn encode_webp(image: &Image) -> Result<Vec<u8>> {
+    encode_webp_with(image, Vec::new())
+}
+
+/// [`encode_webp`] with an EXIF block where `exif` is not empty.
+pub(crate) fn encode_webp_with(image: &Image, exif: Vec<u8>) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    encode(WebPEncoder::new_lossless(&mut out), image, "WebP")?;
+    let mut encoder = WebPEncoder::new_lossless(&mut out);
+    set_exif(&mut encoder, exif)?;
+    encode(encoder, image, "WebP")?;
     Ok(out)
+}
+
+fn set_exif(encoder: &mut impl ImageEncoder, exif: Vec<u8>) -> Result<()> {
+    if exif.is_empty() {
+        return Ok(());
+    }
+    encoder
+        .set_exif_metadata(exif)
+        .map_err(|e| Error::internal(format!("EXIF cannot be written: {e}")))
 }
 
 fn encode(encoder: impl ImageEncoder, image: &Image, format: &str) -> Result<()> {
@@ -107,7 +129,7 @@ fn encode(encoder: impl ImageEncoder, image: &Image, format: &str) -> Result<()>
 }
 
 /// An `iTXt` chunk (PNG, third edition, section 11.3.3.4), not compressed.
-fn text_chunk(keyword: &str, value: &str) -> Result<Vec<u8>> {
+pub(crate) fn text_chunk(keyword: &str, value: &str) -> Result<Vec<u8>> {
     let printable = |b: u8| (32..=126).contains(&b);
     let spaced = keyword.starts_with(' ') || keyword.ends_with(' ') || keyword.contains("  ");
     if !(1..=79).contains(&keyword.len()) || !keyword.bytes().all(printable) || spaced {

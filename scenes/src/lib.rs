@@ -1,6 +1,7 @@
 //! Product recipes and studio scenes, as text, so that an installed binary needs no file beside it.
 //!
-//! `README.md` beside this crate describes the format; packshot-data reads it.
+//! `README.md` beside this crate describes the recipes, which packshot-data reads; `docs/scenes.md` describes the scenes, which
+//! packshot-pipeline reads.
 
 /// Colours and materials that recipes paint with, TOML.
 pub const PALETTE: &str = include_str!("../palette.toml");
@@ -63,6 +64,32 @@ pub const RECIPES: &[(&str, &str)] = recipes![
     "watch",
 ];
 
+macro_rules! scenes {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../studio/", $name, ".toml")))),*]
+    };
+}
+
+/// Studio scenes: name and TOML text, in the order in which they are listed.
+pub const SCENES: &[(&str, &str)] = scenes![
+    "white-sweep",
+    "cut-out",
+    "cut-out-shadow",
+    "dark-luxury",
+    "pastel-pedestal",
+    "marble-pedestal",
+    "wooden-table",
+    "window-light",
+    "colour-splash",
+    "flat-lay",
+];
+
+/// The text of the studio scene `name`.
+pub fn scene(name: &str) -> Option<&'static str> {
+    let found = SCENES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, text)| *text)
+}
+
 /// The text of the recipe `name`.
 pub fn recipe(name: &str) -> Option<&'static str> {
     RECIPES
@@ -88,6 +115,11 @@ mod tests {
             .map(|(name, _)| format!("{name}.toml"))
             .collect();
         assert_eq!(files, known);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/studio");
+        let scenes = std::fs::read_dir(folder).unwrap();
+        assert_eq!(scenes.count(), SCENES.len());
+        assert!(scene("white-sweep").is_some());
+        assert!(scene("no such thing").is_none());
         assert!(recipe(RECIPES[0].0).is_some());
         assert!(recipe("no such thing").is_none());
     }

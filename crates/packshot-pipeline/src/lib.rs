@@ -19,6 +19,7 @@ pub mod photo;
 pub mod precision;
 pub mod prompt;
 pub mod prompts;
+pub mod shoot;
 pub mod slug;
 pub mod surface;
 pub mod train;

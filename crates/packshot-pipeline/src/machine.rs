@@ -72,6 +72,14 @@ pub fn inspect() -> Machine {
     }
 }
 
+/// Memory that is free for use, in bytes, where the system tells it.
+pub fn available_memory_bytes() -> Option<u64> {
+    kib(
+        &std::fs::read_to_string("/proc/meminfo").ok()?,
+        "MemAvailable",
+    )
+}
+
 /// Largest amount of memory that this process has held so far, in bytes, where the system tells it.
 pub fn peak_memory_bytes() -> Option<u64> {
     kib(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM")

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bench, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models, parity,
-    train, view,
+    scenes, shoot, train, view,
 };
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -12,10 +12,10 @@ use std::num::NonZeroUsize;
 const AFTER_HELP: &str = "\
 Every option has an environment variable (--image-steps: PACKSHOT_IMAGE_STEPS) and a place in
 packshot.toml ([generate] image-steps = 24); flags come first, then variables, then the file.
-Planned, not built yet: cloud, shoot, serve, worker.
+Planned, not built yet: cloud, serve, worker.
 Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 model not available, 130 cancelled.";
 
-/// From a prompt or a photo to a coloured 3D product point cloud.
+/// From a prompt or photos to a 3D product asset and marketing shots of it.
 #[derive(Debug, Parser)]
 #[command(
     name = "packshot",
@@ -87,10 +87,14 @@ pub(crate) enum Command {
     Fit(fit::Arguments),
     /// Render views of a fitted field, with depth, opacity and normals
     View(view::Arguments),
-    /// Convert between PLY, GLB, glTF and OBJ
+    /// Convert between PLY, GLB, glTF, OBJ and STL
     Convert(convert::Arguments),
     /// Make a closed, coloured mesh of a point cloud
     Mesh(mesh::Arguments),
+    /// Shoot assets in studio scenes: pictures and turntables
+    Shoot(Box<shoot::Arguments>),
+    /// List the studio scenes, or print one to start your own from
+    Scenes(scenes::Arguments),
     /// Make training sets
     #[command(subcommand)]
     Dataset(dataset::Command),
@@ -112,8 +116,6 @@ pub(crate) enum Command {
     Doctor(doctor::Arguments),
     #[command(hide = true, disable_help_flag = true)]
     Cloud(later::Anything),
-    #[command(hide = true, disable_help_flag = true)]
-    Shoot(later::Anything),
     #[command(hide = true, disable_help_flag = true)]
     Serve(later::Anything),
     #[command(hide = true, disable_help_flag = true)]

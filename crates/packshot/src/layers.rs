@@ -1,7 +1,7 @@
 //! `packshot.toml`, the lowest of the three layers of settings (flags, variables, file).
 
 use crate::cli::Globals;
-use crate::commands::{convert, dataset, eval, fit, generate, image, mesh, models, train};
+use crate::commands::{convert, dataset, eval, fit, generate, image, mesh, models, shoot, train};
 use packshot_core::Error;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub eval: eval::Options,
     pub fit: fit::Options,
     pub models: models::Options,
+    pub shoot: Box<shoot::Options>,
 }
 
 /// Reads the file; an empty one where there is none.

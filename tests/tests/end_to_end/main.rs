@@ -14,5 +14,6 @@ mod point_e;
 mod repository;
 mod samples;
 mod settings;
+mod shoot;
 mod training;
 mod usage;

@@ -8,7 +8,8 @@ fn help_lists_the_commands_and_version_is_one_line() {
     let help = place.run(["--help"]);
     help.expect(0);
     for command in [
-        "generate", "image", "convert", "dataset", "train", "eval", "models", "doctor",
+        "generate", "image", "shoot", "scenes", "convert", "dataset", "train", "eval", "models",
+        "doctor",
     ] {
         assert!(help.stdout.contains(command), "{command}");
     }
@@ -26,7 +27,6 @@ fn commands_and_flags_that_are_not_built_say_so() {
         "fit photos -o field --field mlp",
         "fit photos -o field --crop auto",
         "cloud fit -o x.ply",
-        "shoot asset --scene plain -o out",
         "serve",
         "worker",
         "eval fit x",

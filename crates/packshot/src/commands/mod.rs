@@ -13,6 +13,8 @@ pub(crate) mod mesh;
 pub(crate) mod models;
 pub(crate) mod parity;
 pub(crate) mod precision;
+pub(crate) mod scenes;
+pub(crate) mod shoot;
 pub(crate) mod train;
 pub(crate) mod view;
 
@@ -40,7 +42,8 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::View(arguments) => view::run(arguments, session),
         Command::Mesh(arguments) => mesh::run(arguments, file.mesh, session),
         Command::Cloud(_) => later::command("cloud"),
-        Command::Shoot(_) => later::command("shoot"),
+        Command::Shoot(arguments) => shoot::run(*arguments, *file.shoot, session),
+        Command::Scenes(arguments) => scenes::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments, session),
         Command::Serve(_) => later::command("serve"),
         Command::Worker(_) => later::command("worker"),

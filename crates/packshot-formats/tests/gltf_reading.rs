@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
 
 use packshot_formats::{Asset, decode_gltf, encode_webp, read_gltf};
-use packshot_geometry::{AlphaMode, Mesh, Wrap};
+use packshot_geometry::{AlphaMode, Mesh, TextureSlot, Wrap};
 use serde_json::{Value, json};
 
 /// A document that grows: accessors over one buffer, which is embedded as a `data:` URI.
@@ -280,6 +280,67 @@ fn materials_and_texture_transforms_are_read() {
     for (uv, wanted) in uvs.iter().zip(wanted) {
         let off = (uv[0] - wanted[0]).abs().max((uv[1] - wanted[1]).abs());
         assert!(off < 1e-5, "{uv:?}");
+    }
+}
+
+#[test]
+fn other_textures_find_their_places_from_the_base_colours() {
+    let picture = packshot_core::Image::filled(2, 1, &[10, 200, 30, 255]);
+    let mut file = File::new();
+    file.floats(&TRIANGLE, "VEC3", 3);
+    file.floats(&[0.1, 0.2, 0.7, 0.3, 0.25, 0.9], "VEC2", 3);
+    let view = file.view(&encode_webp(&picture).unwrap());
+    let turned = json!({"offset": [0.3, 0.15], "rotation": 0.4, "scale": [2.0, 0.5]});
+    let moved = json!({"offset": [0.25, 0.5]});
+    let with = |transform: &serde_json::Value| json!({"KHR_texture_transform": transform});
+    let mesh = file
+        .mesh(json!({"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "material": 0}))
+        .with(
+            "materials",
+            json!([{
+                "pbrMetallicRoughness": {
+                    "metallicFactor": 0.75, "metallicRoughnessTexture": {"index": 0},
+                    "baseColorTexture": {"index": 0, "extensions": with(&turned)},
+                },
+                "normalTexture": {"index": 0, "scale": 0.5, "extensions": with(&turned)},
+                "emissiveTexture": {"index": 0, "extensions": with(&moved)},
+                "emissiveFactor": [0.5, 0.25, 1.0],
+                "extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 4.0}},
+            }]),
+        )
+        .with(
+            "images",
+            json!([{"bufferView": view, "mimeType": "image/webp"}]),
+        )
+        .with(
+            "textures",
+            json!([{"extensions": {"EXT_texture_webp": {"source": 0}}}]),
+        )
+        .read_mesh();
+    let material = &mesh.materials[0];
+    assert_eq!((material.metallic, material.roughness), (0.75, 1.0));
+    assert_eq!(material.emissive, [2.0, 1.0, 4.0]);
+    assert_eq!(material.normal_scale, 0.5);
+    assert_eq!(mesh.textures.len(), 1);
+    // The same transform as the base colour's needs no way of its own.
+    assert_eq!(material.normal_texture, Some(TextureSlot::plain(0)));
+    let corners = [[0.1, 0.2], [0.7, 0.3], [0.25, 0.9]];
+    let uvs = mesh.uvs.as_ref().unwrap();
+    let slots = [
+        (material.metallic_roughness_texture, [0.0, 0.0]),
+        (material.emissive_texture, [0.25, 0.5]),
+    ];
+    for (slot, shift) in slots {
+        for ([u, v], wanted) in uvs.iter().zip(corners) {
+            let rows = slot.unwrap().transform;
+            for (row, wanted) in rows
+                .iter()
+                .zip([wanted[0] + shift[0], wanted[1] + shift[1]])
+            {
+                let got = row[0] * u + row[1] * v + row[2];
+                assert!((got - wanted).abs() < 1e-5, "{got} {wanted}");
+            }
+        }
     }
 }
 

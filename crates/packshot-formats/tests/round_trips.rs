@@ -7,7 +7,7 @@ use packshot_formats::{
     Asset, TextureFormat, decode_gltf, decode_obj, decode_ply, encode_glb, encode_ply, read_asset,
     write_obj,
 };
-use packshot_geometry::{AlphaMode, Material, Mesh, PointCloud, Texture, Wrap};
+use packshot_geometry::{AlphaMode, Material, Mesh, PointCloud, Texture, TextureSlot, Wrap};
 
 /// 256 points of every grey level and primary, at positions that 32 bits hold exactly or not.
 fn cloud() -> PointCloud {
@@ -160,7 +160,13 @@ fn a_mesh_is_the_same_after_obj_glb_obj() {
 
 #[test]
 fn a_mesh_comes_back_from_a_glb_as_it_was() {
-    let mesh = cube();
+    let mut mesh = cube();
+    let label = &mut mesh.materials[1];
+    label.metallic_roughness_texture = Some(TextureSlot::plain(0));
+    label.normal_texture = Some(TextureSlot::plain(0));
+    label.normal_scale = 0.5;
+    label.emissive = [0.25, 0.5, 1.0];
+    label.emissive_texture = Some(TextureSlot::plain(0));
     let glb = encode_glb(&mesh, TextureFormat::Png).unwrap();
     assert_eq!(decode_gltf(&glb).unwrap(), Asset::from(mesh.clone()));
     let mut coloured = mesh;

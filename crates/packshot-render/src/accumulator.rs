@@ -23,10 +23,15 @@ pub(crate) struct Accumulator {
     caught_alpha: f32,
     unshadowed: f32,
     shadowed: f32,
-    /// What noise is measured on: over all paths, and over every second one.
+    /// What noise is measured on: over all paths, and over every second block of them.
     signal: Vec3,
     half_signal: Vec3,
+    half_samples: u32,
 }
+
+/// Consecutive paths that lie evenly by themselves, so that half of such blocks is a fair picture of
+/// its own. Every second single path is not: two neighbours of the sequence complete each other.
+const BLOCK: u32 = 16;
 
 impl Accumulator {
     pub(crate) fn add(&mut self, path: &PathResult) {
@@ -52,20 +57,27 @@ impl Accumulator {
         }
         self.products += u32::from(path.product);
         self.signal += signal;
-        if self.samples % 2 == 1 {
+        if self.samples / BLOCK % 2 == 1 {
             self.half_signal += signal;
+            self.half_samples += 1;
         }
         self.samples += 1;
     }
 
-    /// Estimated noise, by the definition of Cycles' adaptive sampling: the difference between all
-    /// paths and every second one, relative to the root of the brightness (Dammertz et al., "A
-    /// hierarchical automatic stopping condition for Monte Carlo global illumination", 2010).
+    /// Estimated noise: the difference between all paths and every second block of them, relative to
+    /// the root of the brightness, as Cycles has it (Dammertz et al., "A hierarchical automatic
+    /// stopping condition for Monte Carlo global illumination", 2010). Infinite before the second
+    /// block is there.
     pub(crate) fn noise(&self) -> f32 {
-        let n = self.samples as f32;
-        let all = self.signal * (1.0 / n);
-        let half = self.half_signal * (1.0 / (self.samples / 2).max(1) as f32);
-        let d = all - half;
+        let half_n = self.half_samples as f32;
+        let rest_n = (self.samples - self.half_samples) as f32;
+        if half_n == 0.0 {
+            return f32::INFINITY;
+        }
+        let all = self.signal * (1.0 / self.samples as f32);
+        let half = self.half_signal * (1.0 / half_n);
+        // Halves of unequal size differ more.
+        let d = (all - half) * (half_n / rest_n).sqrt();
         let brightness = all.x + all.y + all.z;
         let scale = if brightness < 1.0 {
             brightness.max(0.0).sqrt()
@@ -147,7 +159,8 @@ mod tests {
             radiance: splat(0.5),
             ..PathResult::default()
         };
-        for _ in 0..16 {
+        assert_eq!(sums.noise(), f32::INFINITY);
+        for _ in 0..2 * BLOCK {
             sums.add(&grey);
         }
         assert!(sums.noise() < 1e-6);

@@ -27,6 +27,9 @@ pub(crate) struct Bsdf {
     coat_gain: f32,
     /// Probability of drawing from the facets.
     facets: f32,
+    /// The surface's normal without its normal map, and how steep the map's bumps are there.
+    smooth: Vec3,
+    bump_alpha2: f32,
 }
 
 /// Value times cosine, and density.
@@ -85,7 +88,35 @@ impl Bsdf {
             metal_gain,
             coat_gain,
             facets,
+            smooth: vec3(0.0, 0.0, 1.0),
+            bump_alpha2: 0.0,
         }
+    }
+
+    /// Gives the normal, in the shading frame, that the surface has without its normal map: bumps
+    /// then fall into shade softly.
+    #[inline(always)]
+    pub(crate) fn with_smooth_normal(mut self, smooth: Vec3) -> Self {
+        let cos2 = (smooth.z * smooth.z).clamp(1e-6, 1.0);
+        self.smooth = smooth;
+        self.bump_alpha2 = (0.125 * (1.0 - cos2) / cos2).clamp(0.0, 1.0);
+        self
+    }
+
+    /// Share of matt light from `wi` that bumps let through: they shadow one another like facets as
+    /// rough as they are steep (Conty Estevez, Lecocq, Stein, "A microfacet-based shadowing function
+    /// to solve the bump terminator problem", Ray Tracing Gems, 2019); 1 without bumps.
+    #[inline(always)]
+    fn bump_shadow(&self, wi: Vec3) -> f32 {
+        if self.bump_alpha2 <= 0.0 {
+            return 1.0;
+        }
+        let cos = dot(self.smooth, wi);
+        if cos <= 0.0 {
+            return 0.0;
+        }
+        let tan2 = (1.0 - cos * cos).max(0.0) / (cos * cos).max(1e-12);
+        2.0 / (1.0 + (1.0 + self.bump_alpha2 * tan2).sqrt())
     }
 
     /// Value times cosine for light from `wi`, and the density of drawing `wi`.
@@ -100,7 +131,7 @@ impl Bsdf {
         let (lambda_o, lambda_i) = (lambda(self.wo, self.alpha), lambda(wi, self.alpha));
         let single = d / ((1.0 + lambda_o + lambda_i) * 4.0 * self.wo.z.max(1e-6));
         let facets = self.fresnel(cos) * single;
-        let value = facets + self.diffuse * (wi.z / PI);
+        let value = facets + self.diffuse * (wi.z / PI * self.bump_shadow(wi));
         let facets_pdf = d / ((1.0 + lambda_o) * 4.0 * self.wo.z.max(1e-6));
         let pdf = self.facets * facets_pdf + (1.0 - self.facets) * wi.z / PI;
         Scattering { value, pdf }
@@ -121,11 +152,14 @@ impl Bsdf {
 
     /// A direction that light may come from; `None` where the draw leads below the surface.
     #[inline(always)]
-    pub(crate) fn sample(&self, u: [f32; 2], lobe: f32) -> Option<Vec3> {
-        let wi = if lobe < self.facets {
+    pub(crate) fn sample(&self, u: [f32; 2]) -> Option<Vec3> {
+        // The choice of the lobe takes its share of the first number.
+        let wi = if u[0] < self.facets {
+            let u = [u[0] / self.facets, u[1]];
             reflect(self.wo, sample_visible_normal(self.wo, self.alpha, u))
         } else {
-            cosine_hemisphere(u)
+            let rest = (u[0] - self.facets) / (1.0 - self.facets);
+            cosine_hemisphere([rest.min(0.999_999_9), u[1]])
         };
         (wi.z > 0.0).then_some(wi)
     }
@@ -162,7 +196,7 @@ mod tests {
         let mut sum = ZERO;
         for i in 0..n {
             let sampler = Sampler::new(1, 2, i, 3);
-            if let Some(wi) = bsdf.sample(sampler.pair(0), sampler.pair(1)[0]) {
+            if let Some(wi) = bsdf.sample(sampler.pair(0)) {
                 let s = bsdf.evaluate(wi);
                 sum += s.value * (1.0 / s.pdf);
             }
@@ -185,6 +219,25 @@ mod tests {
     }
 
     #[test]
+    fn bumps_shade_softly_and_only_where_they_are() {
+        let wo = vec3(0.0, 0.0, 1.0);
+        let plain = Bsdf::new(wo, ONE, 0.0, 1.0, &ALBEDOS);
+        let tilted = plain.with_smooth_normal(normalize(vec3(0.5, 0.0, 1.0)));
+        let mut last = 0.0;
+        for x in [-0.8f32, -0.6, -0.3, 0.0, 0.3] {
+            let wi = vec3(x, 0.0, (1.0 - x * x).sqrt());
+            assert_eq!(plain.bump_shadow(wi), 1.0);
+            // The steeper light falls on the smooth surface, the less is lost.
+            let share = tilted.bump_shadow(wi);
+            assert!(share > last && share <= 1.0, "{x} {share}");
+            last = share;
+        }
+        assert!(last > 0.99);
+        // Below the smooth surface there is no light.
+        assert_eq!(tilted.bump_shadow(normalize(vec3(-3.0, 0.0, 1.0))), 0.0);
+    }
+
+    #[test]
     fn densities_integrate_to_what_is_drawn() {
         // The mean of pdf(uniform) · 2π is the share of draws above the surface.
         for (metallic, roughness) in [(0.0, 0.5), (1.0, 0.6), (0.5, 0.9)] {
@@ -201,7 +254,7 @@ mod tests {
                     integral += s.pdf * TAU / n as f32;
                     let parts = bsdf.facets * bsdf.facets_pdf(wi) + (1.0 - bsdf.facets) * wi.z / PI;
                     assert!((s.pdf - parts).abs() <= 1e-3 * parts.max(1.0));
-                    above += i32::from(bsdf.sample(sampler.pair(0), sampler.pair(1)[0]).is_some());
+                    above += i32::from(bsdf.sample(sampler.pair(0)).is_some());
                 }
                 let share = above as f32 / n as f32;
                 assert!((integral - share).abs() < 0.02, "{integral} {share}");

@@ -7,8 +7,8 @@ use packshot_geometry::Projection;
 use std::f32::consts::TAU;
 use std::sync::LazyLock;
 
-/// Width of the pixel filter in pixels.
-const FILTER_WIDTH: f32 = 1.5;
+/// Width of the pixel filter in pixels: Cycles' default, which it calls 1.5.
+const FILTER_WIDTH: f32 = 3.0;
 /// Entries of the filter's inverse distribution.
 pub(crate) const FILTER_ENTRIES: usize = 257;
 
@@ -155,7 +155,7 @@ mod tests {
             let forward: Vec3 = rays.forward;
             let d = Vec3::from(<[f32; 3]>::from(reference.direction));
             let expected = rays.origin + d * (3.0 / dot(d, forward));
-            assert!(length(mean - expected) < 1e-3);
+            assert!(length(mean - expected) < 2e-3);
             assert!(rays.up.z > 0.5);
         }
     }
@@ -164,6 +164,6 @@ mod tests {
     fn the_filter_is_symmetric_and_as_wide_as_it_says() {
         let [first, middle, last] = [0.0, 0.5, 1.0].map(filter_offset);
         assert!(middle.abs() < 1e-5 && (first + last).abs() < 1e-4);
-        assert!(last > 0.6 && last <= 0.75);
+        assert!(last > 1.2 && last <= 1.5);
     }
 }

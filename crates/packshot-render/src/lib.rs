@@ -11,6 +11,7 @@ mod accumulator;
 mod albedo;
 mod bsdf;
 mod camera;
+mod denoise;
 mod environment;
 mod film;
 mod geometry;
@@ -28,6 +29,7 @@ pub mod tone_map;
 mod trace;
 mod vector;
 
+pub use denoise::denoise;
 pub use film::Film;
 pub use prepared::PreparedScene;
 pub use render::render_cpu;

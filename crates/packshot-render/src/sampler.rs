@@ -8,12 +8,12 @@ pub(crate) const PAIR_LENS: u32 = 1;
 /// The first pair of bounce 0.
 const PAIR_FIRST: u32 = 2;
 /// Pairs that a bounce takes.
-const PAIRS_A_BOUNCE: u32 = 4;
-/// Of a bounce: direction, lobe and roulette, place on a light, which light.
+const PAIRS_A_BOUNCE: u32 = 3;
+/// Of a bounce: lobe and direction, which light and the place on it, roulette. A choice takes its
+/// share of a pair's first number and hands the rest on, which keeps the pair's even spread.
 pub(crate) const PAIR_DIRECTION: u32 = 0;
-pub(crate) const PAIR_LOBE: u32 = 1;
-pub(crate) const PAIR_LIGHT: u32 = 2;
-pub(crate) const PAIR_WHICH_LIGHT: u32 = 3;
+pub(crate) const PAIR_LIGHT: u32 = 1;
+pub(crate) const PAIR_ROULETTE: u32 = 2;
 
 /// A well-mixed hash (Wang–Jenkins family; constants by Ellis, "prospecting for hash functions").
 #[inline(always)]

@@ -14,8 +14,8 @@ pub struct Settings {
     pub height: usize,
     /// Most light paths a pixel.
     pub max_samples: u32,
-    /// Stops a pixel when its estimated noise is below this (Cycles' definition; its default is
-    /// 0.01); `None` takes all samples everywhere.
+    /// Stops a pixel when its estimated noise is below this, on Cycles' scale: the same value gives
+    /// about the same noise (its default is 0.01). `None` takes all samples everywhere.
     pub noise_threshold: Option<f32>,
     /// Most surfaces that a path meets after the first one: 0 is direct light alone.
     pub max_bounces: u32,

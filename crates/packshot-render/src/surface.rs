@@ -14,7 +14,8 @@ pub(crate) struct Surface<'a> {
     pub(crate) position: Vec3,
     /// Normal of the triangle, towards the viewer.
     pub(crate) flat_normal: Vec3,
-    /// Normal for shading, towards the viewer too.
+    /// Normal for shading, towards the viewer too, without and with the normal map.
+    pub(crate) smooth_normal: Vec3,
     pub(crate) normal: Vec3,
     pub(crate) base: Vec3,
     pub(crate) metallic: f32,
@@ -100,6 +101,7 @@ impl PreparedScene {
                 raised = position - (lift(a, na) * u + lift(b, nb) * v + lift(c, nc) * w);
             }
         }
+        let smooth_normal = normal;
         let needs_uv = material.metallic_roughness_texture.texture
             & material.normal_texture.texture
             & material.emissive_texture.texture
@@ -126,6 +128,7 @@ impl PreparedScene {
         Surface {
             position,
             flat_normal,
+            smooth_normal,
             normal,
             base: self.base_colour(hit, material).0,
             metallic,
@@ -175,14 +178,51 @@ impl PreparedScene {
     }
 }
 
-/// Bends a shading normal so far towards the viewer that the surface is seen from its front.
+/// Bends a shading normal towards the triangle's until the mirror image of the viewer lies above
+/// the surface, so that bumps seen at a low angle do not turn black.
+///
+/// In the plane of both normals, with the viewer's direction at the angle δ from the triangle's
+/// normal and of length m there, a normal at the angle φ mirrors it to the height m cos(2φ − δ).
 #[inline(always)]
 fn keep_visible(normal: Vec3, flat_normal: Vec3, direction: Vec3) -> Vec3 {
-    const LEAST: f32 = 1e-3;
-    let towards = -dot(normal, direction);
-    if towards >= LEAST {
+    let to_viewer = -direction;
+    let height = dot(to_viewer, flat_normal);
+    let least = (0.9 * height).min(0.01);
+    let upright = dot(normal, flat_normal);
+    let mirrored = normal * (2.0 * dot(normal, to_viewer)) - to_viewer;
+    if upright > 0.0 && dot(mirrored, flat_normal) >= least {
         return normal;
     }
-    let bent = normalize(normal - direction * (LEAST - towards));
+    let across = normalize(normal - flat_normal * upright);
+    let along = dot(to_viewer, across);
+    let length = (along * along + height * height).sqrt();
+    let angle = 0.5 * (along.atan2(height) + (least / length).clamp(-1.0, 1.0).acos());
+    let bent = across * angle.sin() + flat_normal * angle.cos();
     if bent.is_finite() { bent } else { flat_normal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bent_normals_mirror_the_viewer_above_the_surface() {
+        let flat = vec3(0.0, 0.0, 1.0);
+        for height in [0.001f32, 0.05, 0.4, 0.9] {
+            let r = (1.0 - height * height).sqrt();
+            let direction = vec3(-r, 0.0, -height);
+            for i in 0..64 {
+                let phi = i as f32 * 0.4;
+                let normal = normalize(vec3(phi.cos(), phi.sin(), 0.3 - 0.01 * i as f32));
+                let bent = keep_visible(normal, flat, direction);
+                let cos = -dot(bent, direction);
+                let up = (bent * (2.0 * cos) + direction).z;
+                assert!((dot(bent, bent) - 1.0).abs() < 1e-5);
+                assert!(cos > 0.0 && up >= (0.9 * height).min(0.01) - 1e-5, "{up}");
+            }
+        }
+        // What is fine stays.
+        let fine = normalize(vec3(0.1, 0.0, 1.0));
+        assert_eq!(keep_visible(fine, flat, vec3(0.0, 0.0, -1.0)), fine);
+    }
 }

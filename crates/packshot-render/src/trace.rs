@@ -7,7 +7,7 @@
 use crate::bsdf::Bsdf;
 use crate::light::LightSample;
 use crate::prepared::PreparedScene;
-use crate::sampler::{PAIR_DIRECTION, PAIR_LIGHT, PAIR_LOBE, PAIR_WHICH_LIGHT, Sampler};
+use crate::sampler::{PAIR_DIRECTION, PAIR_LIGHT, PAIR_ROULETTE, Sampler};
 use crate::scene::Background;
 use crate::surface::Surface;
 use crate::vector::{ONE, Vec3, ZERO, basis, dot, luminance, vec3};
@@ -133,7 +133,9 @@ impl PreparedScene {
             }
             let seen = throughput * emission;
             result.radiance += clamped(seen, limits.clamp_indirect, bounce.saturating_sub(1));
-            if surface.material.unlit {
+            // Beyond the last bounce only what shines by itself counts: the other half of the light
+            // that the last surface drew.
+            if surface.material.unlit || bounce > limits.max_bounces {
                 break;
             }
             let (x, y) = basis(surface.normal);
@@ -145,6 +147,11 @@ impl PreparedScene {
                 surface.roughness,
                 self.albedos,
             );
+            let bsdf = if surface.smooth_normal == surface.normal {
+                bsdf
+            } else {
+                bsdf.with_smooth_normal(local(surface.smooth_normal))
+            };
             // Light that is drawn on purpose.
             let importance = self.importance(surface.start, surface.normal);
             if importance > 0.0
@@ -168,12 +175,8 @@ impl PreparedScene {
                     result.radiance += clamped(arrives, limits.clamp_indirect, bounce);
                 }
             }
-            if bounce >= limits.max_bounces {
-                break;
-            }
             // Where the path goes on.
-            let [lobe, roulette] = sampler.bounce_pair(bounce, PAIR_LOBE);
-            let Some(wi) = bsdf.sample(sampler.bounce_pair(bounce, PAIR_DIRECTION), lobe) else {
+            let Some(wi) = bsdf.sample(sampler.bounce_pair(bounce, PAIR_DIRECTION)) else {
                 break;
             };
             let next = x * wi.x + y * wi.y + surface.normal * wi.z;
@@ -185,6 +188,7 @@ impl PreparedScene {
             throughput *= scattering.value * (1.0 / scattering.pdf);
             bounce += 1;
             if bounce >= ROULETTE_FROM {
+                let [roulette, _] = sampler.bounce_pair(bounce, PAIR_ROULETTE);
                 let survives = throughput.max_component().min(0.95);
                 if roulette >= survives {
                     break;
@@ -265,16 +269,18 @@ impl PreparedScene {
         bounce: u32,
     ) -> Option<(LightSample, f32)> {
         let (point, normal) = (surface.start, surface.normal);
-        let u = sampler.bounce_pair(bounce, PAIR_LIGHT);
-        let mut left = sampler.bounce_pair(bounce, PAIR_WHICH_LIGHT)[0] * importance;
+        let mut u = sampler.bounce_pair(bounce, PAIR_LIGHT);
+        let mut left = u[0] * importance;
         for light in &self.lights {
             let own = light.importance(point, normal);
             if left < own {
+                u[0] = left / own;
                 return light.sample(point, u).map(|s| (s, own / importance));
             }
             left -= own;
         }
         let own = self.environment.importance();
+        u[0] = (left / own).clamp(0.0, 0.999_999_9);
         (own > 0.0).then(|| (self.environment.sample(normal, u), own / importance))
     }
 
@@ -298,7 +304,8 @@ impl PreparedScene {
         }
         // A bounce that no path reaches keeps the numbers apart from those of what is behind.
         const DRAW: u32 = 1000;
-        let Some((light, chance)) = self.draw_light(surface, importance, sampler, DRAW) else {
+        let draw = self.draw_light(surface, importance, sampler, DRAW);
+        let Some((light, chance)) = draw else {
             return;
         };
         let cos = dot(light.direction, surface.normal).max(0.0);

@@ -3,15 +3,16 @@
 use super::container::{Document, missing};
 use super::pixels::{Pictures, wrapping};
 use gltf::json::extensions::texture::TextureTransform;
-use gltf::json::material::{AlphaMode as FileAlphaMode, Material as FileMaterial};
+use gltf::json::material::{AlphaMode as FileAlphaMode, Material as FileMaterial, NormalTexture};
 use gltf::json::texture::Info;
 use gltf::json::validation::Checked;
 use packshot_core::{Error, Result};
-use packshot_geometry::{AlphaMode, Material, Texture};
+use packshot_geometry::{AlphaMode, Material, Texture, TextureSlot};
 use std::collections::BTreeMap;
 
-/// How the base-colour texture of a material finds its coordinates.
-#[derive(Clone, Copy, Default)]
+/// How the textures of a material find their coordinates: the base colour's way, or that of the
+/// first other texture.
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) struct UvSource {
     /// Number of the TEXCOORD attribute.
     pub(super) set: u32,
@@ -27,6 +28,8 @@ pub(super) struct Materials {
     slots: BTreeMap<Option<usize>, usize>,
     texture_slots: BTreeMap<usize, usize>,
     uv_sources: Vec<UvSource>,
+    /// What could not be kept, in sentences for the user.
+    pub(super) notes: Vec<String>,
     /// Mean metallic and roughness by texture.
     means: BTreeMap<usize, [f32; 2]>,
     pictures: Pictures,
@@ -71,19 +74,6 @@ impl Materials {
             Some(glossy) => (glossy.diffuse_factor.0, glossy.diffuse_texture.as_ref()),
             None => (pbr.base_color_factor.0, pbr.base_color_texture.as_ref()),
         };
-        let (metallic, roughness) = match glossy {
-            Some(glossy) => (0.0, 1.0 - glossy.glossiness_factor.0),
-            None => {
-                let [metallic, roughness] = match &pbr.metallic_roughness_texture {
-                    Some(info) => self.mean_metallic_roughness(document, info)?,
-                    None => [1.0; 2],
-                };
-                (
-                    pbr.metallic_factor.0 * metallic,
-                    pbr.roughness_factor.0 * roughness,
-                )
-            }
-        };
         let alpha_mode = match &file.alpha_mode {
             Checked::Valid(FileAlphaMode::Opaque) => AlphaMode::Opaque,
             Checked::Valid(FileAlphaMode::Mask) => AlphaMode::Mask {
@@ -96,6 +86,61 @@ impl Materials {
             Some(info) => Some(self.texture(document, info.index.value())?),
             None => None,
         };
+        let plain_pbr = glossy.is_none();
+        let rough_info = pbr.metallic_roughness_texture.as_ref();
+        let rough_info = rough_info.filter(|_| plain_pbr);
+        let normal = file.normal_texture.as_ref();
+        // The mesh has one list of coordinates; other textures find theirs by a matrix.
+        let sources = [
+            info.map(uv_source),
+            rough_info.map(uv_source),
+            normal.map(normal_uv_source),
+            file.emissive_texture.as_ref().map(uv_source),
+        ];
+        let mesh_source = sources.into_iter().flatten().next().unwrap_or_default();
+        let [_, rough_source, normal_source, emissive_source] = sources;
+        let mut metallic = pbr.metallic_factor.0;
+        let mut roughness = pbr.roughness_factor.0;
+        if let Some(glossy) = glossy {
+            (metallic, roughness) = (0.0, 1.0 - glossy.glossiness_factor.0);
+        }
+        let mut metallic_roughness_texture = None;
+        if let (Some(info), Some(source)) = (rough_info, rough_source) {
+            match mesh_source.to(source) {
+                Some(transform) => {
+                    let texture = self.texture(document, info.index.value())?;
+                    metallic_roughness_texture = Some(TextureSlot { texture, transform });
+                }
+                None => {
+                    let means = self.mean_metallic_roughness(document, info)?;
+                    metallic *= means[0];
+                    roughness *= means[1];
+                }
+            }
+        }
+        let mut slot = |of: Option<(usize, UvSource)>, what: &str| -> Result<_> {
+            let Some((index, source)) = of else {
+                return Ok(None);
+            };
+            let Some(transform) = mesh_source.to(source) else {
+                self.note(format!(
+                    "a {what} with texture coordinates of its own is left out"
+                ));
+                return Ok(None);
+            };
+            let texture = self.texture(document, index)?;
+            Ok(Some(TextureSlot { texture, transform }))
+        };
+        let normal_index = normal.map(|info| info.index.value());
+        let normal_texture = slot(normal_index.zip(normal_source), "normal map")?;
+        let emissive_index = file.emissive_texture.as_ref().map(|i| i.index.value());
+        let emissive_texture = slot(emissive_index.zip(emissive_source), "emission texture")?;
+        let strength = extensions
+            .and_then(|e| e.others.get("KHR_materials_emissive_strength"))
+            .and_then(|e| e.get("emissiveStrength"))
+            .and_then(|strength| strength.as_f64())
+            .map_or(1.0, |strength| strength as f32);
+        let emitted = file.emissive_factor.0.map(|v| v * strength);
         let material = Material {
             name: file.name.clone().unwrap_or_default(),
             base_colour: factor.map(unit),
@@ -104,10 +149,20 @@ impl Materials {
             double_sided: file.double_sided,
             metallic: unit(metallic),
             roughness: unit(roughness),
+            metallic_roughness_texture,
+            normal_texture,
+            normal_scale: normal.map_or(1.0, |n| if n.scale.is_finite() { n.scale } else { 1.0 }),
+            emissive: emitted.map(|v| if v.is_finite() { v.max(0.0) } else { 0.0 }),
+            emissive_texture,
             unlit: extensions.is_some_and(|e| e.unlit.is_some()),
-            ..Material::default()
         };
-        Ok((material, info.map(uv_source).unwrap_or_default()))
+        Ok((material, mesh_source))
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     fn texture(&mut self, document: &Document<'_>, index: usize) -> Result<usize> {
@@ -181,6 +236,32 @@ fn file_material<'a>(document: &'a Document<'_>, index: usize) -> Result<&'a Fil
     material.ok_or_else(|| missing("material", index))
 }
 
+impl UvSource {
+    /// The matrix from these coordinates to those of `other`; `None` where there is none: another
+    /// attribute, or a transform that cannot be undone.
+    fn to(self, other: Self) -> Option<[[f32; 3]; 2]> {
+        const PLAIN: [[f32; 3]; 2] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+        if self == other {
+            return Some(PLAIN);
+        }
+        if self.set != other.set {
+            return None;
+        }
+        let [[a, b, c], [d, e, f]] = self.matrix.unwrap_or(PLAIN);
+        let inverse = 1.0 / (a * e - b * d);
+        let [ia, ib, id, ie] = [e, -b, -d, a].map(|v| v * inverse);
+        let (ic, i_f) = (-(ia * c + ib * f), -(id * c + ie * f));
+        let rows = other
+            .matrix
+            .unwrap_or(PLAIN)
+            .map(|[p, q, r]| [p * ia + q * id, p * ib + q * ie, p * ic + q * i_f + r]);
+        rows.as_flattened()
+            .iter()
+            .all(|v| v.is_finite())
+            .then_some(rows)
+    }
+}
+
 fn uv_source(info: &Info) -> UvSource {
     let transform = info
         .extensions
@@ -191,6 +272,22 @@ fn uv_source(info: &Info) -> UvSource {
             .and_then(|t| t.tex_coord)
             .unwrap_or(info.tex_coord),
         matrix: transform.map(uv_matrix),
+    }
+}
+
+/// The same for a normal map, whose transform the parser leaves as it is.
+fn normal_uv_source(info: &NormalTexture) -> UvSource {
+    let transform: Option<TextureTransform> = info
+        .extensions
+        .as_ref()
+        .and_then(|e| e.others.get("KHR_texture_transform"))
+        .and_then(|json| serde_json::from_value(json.clone()).ok());
+    UvSource {
+        set: transform
+            .as_ref()
+            .and_then(|t| t.tex_coord)
+            .unwrap_or(info.tex_coord),
+        matrix: transform.as_ref().map(uv_matrix),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn merge(document: &Document<'_>, draws: &[Draw<'_>]) -> Result<Asset
         asset.cloud = merge_points(document, &points)?;
     }
     if !triangles.is_empty() {
-        asset.mesh = merge_triangles(document, &triangles)?;
+        asset.mesh = merge_triangles(document, &triangles, &mut asset.notes)?;
     }
     Ok(asset)
 }
@@ -77,7 +77,11 @@ fn merge_points(document: &Document<'_>, draws: &[&Draw<'_>]) -> Result<Option<P
     Ok((!cloud.positions.is_empty()).then_some(cloud))
 }
 
-fn merge_triangles(document: &Document<'_>, draws: &[&Draw<'_>]) -> Result<Option<Mesh>> {
+fn merge_triangles(
+    document: &Document<'_>,
+    draws: &[&Draw<'_>],
+    notes: &mut Vec<String>,
+) -> Result<Option<Mesh>> {
     let mut out = Merged::new(draws);
     let with_materials = draws.iter().any(|d| d.primitive.material.is_some());
     let mut materials = Materials::default();
@@ -94,6 +98,7 @@ fn merge_triangles(document: &Document<'_>, draws: &[&Draw<'_>]) -> Result<Optio
     if with_materials {
         mesh.materials = materials.materials;
         mesh.textures = materials.textures;
+        notes.append(&mut materials.notes);
     } else {
         mesh.triangle_materials = Vec::new();
     }
@@ -301,7 +306,7 @@ fn rgb([r, g, b, _]: [u8; 4]) -> [u8; 3] {
     [r, g, b]
 }
 
-/// Coordinates for the base-colour texture; zeros where the primitive has none.
+/// Coordinates for the textures; zeros where the primitive has none.
 fn texture_coordinates(
     document: &Document<'_>,
     draw: &Draw<'_>,

@@ -43,7 +43,8 @@ const HARMLESS: [&str; 3] = [
 ///
 /// Buffers and pictures may be embedded or lie in the file's folder or below it. Vertex colours
 /// are turned from linear light to 8-bit sRGB. `KHR_texture_transform` is applied to the texture
-/// coordinates. A metallic-roughness texture is replaced by its mean.
+/// coordinates. A metallic-roughness texture with coordinates of its own is replaced by its mean; normal maps and emission
+/// textures with such are left out, with a note. Occlusion is not read: path tracers find it themselves.
 ///
 /// # Errors
 /// [`packshot_core::ErrorKind::Io`] for a missing file, `BadInput` for a broken one (with the
@@ -74,7 +75,7 @@ fn parse(bytes: &[u8], folder: Option<&Path>) -> Result<Asset> {
                 .with_hint("export the model with its meshes selected"),
         );
     }
-    asset.notes = notes(&document.root);
+    asset.notes.extend(notes(&document.root));
     Ok(asset)
 }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const TILE: usize = 16;
 /// Factor of the threshold that gives the noise that Cycles leaves at the same one, measured with
 /// `tests/external/check_cycles.py --speed`.
-const NOISE_SCALE: f32 = 1.3;
+const NOISE_SCALE: f32 = 1.7;
 /// Paths a pixel in a pass, after the first.
 const PASS: u32 = 16;
 
@@ -154,8 +154,14 @@ impl Canvas {
         let squares: Vec<f32> = (0..self.width * self.height)
             .into_par_iter()
             .map(|i| {
-                let noise = self.pixels[self.at(i % self.width, i / self.width)].noise();
-                noise * noise
+                let pixel = &self.pixels[self.at(i % self.width, i / self.width)];
+                let square = pixel.noise() * pixel.noise();
+                // What was left behind with a high estimate must not hold up its neighbours.
+                if pixel.done {
+                    square.min(limit)
+                } else {
+                    square
+                }
             })
             .collect();
         let mut active = 0;
@@ -170,7 +176,7 @@ impl Canvas {
                 }
                 let at = self.at(x, y);
                 let pixel = &mut self.pixels[at];
-                pixel.done |= sum < limit * count;
+                pixel.done |= sum <= limit * count;
                 active += usize::from(!pixel.done);
             }
         }

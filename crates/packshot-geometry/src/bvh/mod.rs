@@ -11,6 +11,7 @@ mod tests;
 
 use crate::simd::F32x4;
 use crate::{Mesh, Ray, SurfacePoint};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// A place where a ray meets a triangle.
@@ -247,8 +248,9 @@ impl Bvh {
         }
         let (t_min, mut t_max) = (range.start, range.end);
         let t_min_lanes = F32x4::splat(t_min);
-        // Each level leaves at most three children behind.
-        let mut stack = [(0.0f32, Child::NONE); 3 * build::MAX_DEPTH + 1];
+        // Each level leaves at most three children behind. Filling the whole stack would take a good
+        // part of a short ray's time, so entries have no value before they are written.
+        let mut stack = [const { MaybeUninit::<(f32, Child)>::uninit() }; 3 * build::MAX_DEPTH + 1];
         let mut height = 0;
         let mut child = Child::inner(0);
         loop {
@@ -262,15 +264,17 @@ impl Bvh {
                         let lane = met.trailing_zeros() as usize;
                         met &= met - 1;
                         let mut at = height;
-                        while at > base && stack[at - 1].0 < near[lane] {
+                        // SAFETY: every entry below `height` has been written.
+                        while at > base && unsafe { stack[at - 1].assume_init() }.0 < near[lane] {
                             stack[at] = stack[at - 1];
                             at -= 1;
                         }
-                        stack[at] = (near[lane], node.children[lane]);
+                        stack[at] = MaybeUninit::new((near[lane], node.children[lane]));
                         height += 1;
                     }
                     height -= 1;
-                    child = stack[height].1;
+                    // SAFETY: the entry was below `height`.
+                    child = unsafe { stack[height].assume_init() }.1;
                     continue;
                 }
             } else {
@@ -293,7 +297,8 @@ impl Bvh {
                     return;
                 }
                 height -= 1;
-                let (near, next) = stack[height];
+                // SAFETY: the entry was below `height`.
+                let (near, next) = unsafe { stack[height].assume_init() };
                 if near <= t_max {
                     child = next;
                     break;

@@ -187,7 +187,7 @@ impl PreparedLight {
                 let area = 4.0 * self.half[0] * self.half[1];
                 let d2 = dot(d, d).max(0.25 * area);
                 let inverse = 1.0 / d2.sqrt();
-                let cos = (front * inverse).min(1.0).max(0.1);
+                let cos = (front * inverse).clamp(0.1, 1.0);
                 let lit = (rise * inverse).clamp(0.1, 1.0);
                 self.luminance * area * cos * lit / d2
             }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const TILE: usize = 16;
 /// Factor of the threshold that gives the noise that Cycles leaves at the same one, measured with
 /// `tests/external/check_cycles.py --speed`.
-const NOISE_SCALE: f32 = 1.7;
+const NOISE_SCALE: f32 = 1.75;
 /// Paths a pixel in a pass, after the first.
 const PASS: u32 = 16;
 

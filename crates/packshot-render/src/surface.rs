@@ -38,7 +38,7 @@ impl PreparedScene {
                 .geometry
                 .textures
                 .bilinear(slot.texture, slot.uv(uv), true);
-            colour = colour * rgb;
+            colour *= rgb;
             alpha *= a;
         }
         if let Some(shift) = material.attributes.colours {
@@ -50,7 +50,7 @@ impl PreparedScene {
                 rgb += c * weight;
                 a += alpha * weight;
             }
-            colour = colour * rgb;
+            colour *= rgb;
             alpha *= a;
         }
         (colour, alpha)
@@ -121,7 +121,7 @@ impl PreparedScene {
         let mut emission = material.emissive;
         if material.emissive_texture.texture != NONE {
             let slot = &material.emissive_texture;
-            emission = emission * g.textures.bilinear(slot.texture, slot.uv(uv), true).0;
+            emission *= g.textures.bilinear(slot.texture, slot.uv(uv), true).0;
         }
         let reach = position.x.abs().max(position.y.abs()).max(position.z.abs());
         let offset = (RELATIVE_OFFSET * reach).max(self.least_offset_m);

@@ -1,5 +1,7 @@
 //! The path tracer against what physics says.
 
+#![allow(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use nalgebra::{Point3, Vector3};
 use packshot_core::Context;
 use packshot_geometry::{Camera, Material, Mesh, look_at};

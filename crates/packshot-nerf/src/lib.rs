@@ -9,8 +9,11 @@
     reason = "loops over the three coordinates or channels of several arrays read best with an index"
 )]
 
+pub mod classic;
 pub mod encoding;
+pub mod extract;
 pub mod field;
+pub mod fitted;
 mod gemm;
 pub mod grid;
 pub mod loss;

@@ -3,7 +3,12 @@
 use packshot_core::{CancelToken, Image};
 use packshot_geometry::lens::{Intrinsics, LensCamera};
 use packshot_geometry::metrics::psnr;
+use packshot_nerf::classic::{
+    ClassicFile, ClassicShape, ClassicTrainer, ClassicView, classic_plan, render_classic,
+};
+use packshot_nerf::extract::{Painter, find_crop, surface};
 use packshot_nerf::field::{FieldFile, Photo, Plan, Trainer, Viewable, plan, render};
+use packshot_nerf::fitted::Fitted;
 
 const SIDE: usize = 24;
 
@@ -147,4 +152,106 @@ fn the_result_does_not_depend_on_threads_and_a_checkpoint_goes_on_as_if_nothing_
     for end in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(FieldFile::decode(&bytes[..end]).is_err());
     }
+}
+
+/// A small classic field learns the ball; its file gives it back, and goes on.
+#[test]
+fn a_classic_field_learns_and_its_file_gives_it_back() {
+    let photos: Vec<Photo> = (0..16).map(photo).collect();
+    let mut plan = classic_plan(&photos, 3, false, None).unwrap();
+    assert!(plan.white && plan.scene.near > 1.5 && plan.scene.far < 8.0, "{plan:?}");
+    plan.shape = ClassicShape {
+        depth: 3,
+        width: 48,
+        skip_after: 0,
+        position_octaves: 4,
+        direction_octaves: 2,
+    };
+    (plan.rays, plan.coarse, plan.fine) = (128, 16, 16);
+    let mut trainer = ClassicTrainer::new(plan, photos.clone()).unwrap();
+    let mut last = 1.0;
+    for step in 0..300 {
+        last = trainer.step(f64::from(step) / 300.0).unwrap().mse;
+    }
+    assert!(last < 0.01, "{last}");
+    let file = |trainer: &ClassicTrainer| ClassicFile {
+        plan,
+        networks: trainer.networks().clone(),
+        state: Some(trainer.state()),
+    };
+    let bytes = file(&trainer).encode().unwrap();
+    let back = ClassicFile::decode(&bytes).unwrap();
+    assert_eq!(back, file(&trainer));
+    assert!(ClassicFile::decode(&bytes[..bytes.len() - 4]).is_err());
+
+    let unseen = photo_at(4.5);
+    let what = ClassicView {
+        networks: trainer.networks(),
+        plan: &plan,
+    };
+    let view = render_classic(&what, &unseen.camera, &CancelToken::default()).unwrap();
+    let mut truth = Image::filled(SIDE, SIDE, &[255; 3]);
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let [r, g, b, a] = unseen.image.pixel(x, y) else {
+                panic!("four channels")
+            };
+            if *a > 0 {
+                truth.pixel_mut(x, y).copy_from_slice(&[*r, *g, *b]);
+            }
+        }
+    }
+    let decibels = psnr(&view.on([1.0; 3]), &truth).unwrap();
+    assert!(decibels > 18.0, "{decibels}");
+    let middle = view.distance[SIDE / 2 * SIDE + SIDE / 2];
+    assert!((middle - 2.5).abs() < 0.25, "{middle}");
+
+    // Going on from the file is going on.
+    let state = back.state.clone().unwrap();
+    let mut other = ClassicTrainer::new(plan, photos).unwrap();
+    other.restore(back.networks.clone(), state).unwrap();
+    trainer.step(0.5).unwrap();
+    other.step(0.5).unwrap();
+    assert_eq!(trainer.networks(), other.networks());
+}
+
+/// The surface of the ball's field is a closed ball with the ball's colours.
+#[test]
+fn a_field_becomes_a_coloured_surface() {
+    let photos: Vec<Photo> = (0..16).map(photo).collect();
+    let plan = plan(&photos, 3).unwrap();
+    let cameras: Vec<LensCamera> = photos.iter().map(|p| p.camera).collect();
+    let mut trainer =
+        Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
+    for step in 0..60 {
+        trainer.step(f64::from(step) / 60.0).unwrap();
+    }
+    let fitted = Fitted::Hash(Box::new(FieldFile {
+        plan,
+        field: trainer.field().clone(),
+        occupancy: trainer.occupancy().clone(),
+        appearance: Vec::new(),
+        state: None,
+    }));
+    let query = fitted.query().unwrap();
+    let cancel = CancelToken::default();
+    let crop = find_crop(&fitted, &query, &cameras, &cancel).unwrap();
+    let mesh = surface(&query, &crop, 32, &cancel).unwrap();
+    let topology = mesh.topology();
+    assert!(topology.is_closed(), "{topology:?}");
+    let volume = mesh.signed_volume();
+    let ball = 4.0 / 3.0 * std::f64::consts::PI * 0.125;
+    assert!((volume / ball - 1.0).abs() < 0.15, "{volume} {ball}");
+    let places: Vec<[f64; 3]> = cameras.iter().map(LensCamera::position).collect();
+    let painter = Painter::new(&query, &places, 0.05);
+    let normals = mesh.normals.as_ref().unwrap();
+    let mut error = 0.0;
+    for (p, n) in mesh.positions.iter().zip(normals) {
+        let colour = painter.colour(*p, *n);
+        for c in 0..3 {
+            error += f64::from((colour[c] - (0.5 + p[c] * 0.9)).abs());
+        }
+    }
+    error /= (3 * mesh.positions.len()) as f64;
+    assert!(error < 0.08, "{error}");
 }

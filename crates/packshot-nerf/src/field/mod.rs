@@ -21,6 +21,8 @@ pub use adam::Moments;
 pub use file::FieldFile;
 pub use occupancy::Occupancy;
 pub use photos::Photo;
+pub(crate) use photos::Photos;
+pub(crate) use plan::{attention, has_alpha, object_box};
 pub use plan::{Plan, plan};
 pub use render::{View, Viewable, render};
 pub use scene::{March, Samples, Scene, march};

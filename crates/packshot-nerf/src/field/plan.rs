@@ -110,7 +110,7 @@ pub fn plan(photos: &[Photo], seed: u64) -> Result<Plan> {
     })
 }
 
-fn has_alpha(photo: &Photo) -> bool {
+pub(crate) fn has_alpha(photo: &Photo) -> bool {
     photo.image.channels() == 4 && photo.image.data().chunks_exact(4).any(|p| p[3] < 128)
 }
 
@@ -121,7 +121,7 @@ fn distance(photo: &Photo, centre: [f32; 3]) -> f32 {
 }
 
 /// The point nearest to all viewing axes, in the least squares' sense.
-fn attention(photos: &[Photo]) -> Option<[f32; 3]> {
+pub(crate) fn attention(photos: &[Photo]) -> Option<[f32; 3]> {
     let mut a = nalgebra::Matrix3::<f64>::zeros();
     let mut b = nalgebra::Vector3::<f64>::zeros();
     for photo in photos {
@@ -148,7 +148,7 @@ fn attention(photos: &[Photo]) -> Option<[f32; 3]> {
 }
 
 /// The cube around what no photo shows to be empty.
-fn object_box(photos: &[Photo], centre: [f32; 3], distance: f32) -> Result<Scene> {
+pub(crate) fn object_box(photos: &[Photo], centre: [f32; 3], distance: f32) -> Result<Scene> {
     let tangent = photos
         .iter()
         .map(|p| {

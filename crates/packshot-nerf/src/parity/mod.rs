@@ -1,6 +1,7 @@
 //! Checks against reference tensors, in any folder of their form: each file is one case, sizes and
 //! settings are read from it.
 
+mod classic;
 mod encodings;
 mod fields;
 mod rays;
@@ -25,6 +26,13 @@ pub fn run(dir: &Path, file: &str) -> Result<Option<CaseResult>> {
         "camera_models.safetensors" => rays::camera_models,
         "volrend.safetensors" => volumes::rendering,
         "grid_model.safetensors" => fields::grid_model,
+        "nerf_mlp.safetensors" | "nerf_mlp_full.safetensors" => |file, case| {
+            if classic::is_training(file) {
+                classic::training(file, case)
+            } else {
+                classic::network(file, case)
+            }
+        },
         "metrics.safetensors" => volumes::metrics,
         "misc.safetensors" => volumes::miscellany,
         _ => return Ok(None),

@@ -1,0 +1,93 @@
+//! From a fitted field to the surface of the product in it.
+
+mod crop;
+mod paint;
+
+pub use crop::{Crop, find_crop};
+pub use paint::Painter;
+
+use crate::fitted::Query;
+use nalgebra::Vector3;
+use packshot_core::{CancelToken, Error, Result};
+use packshot_geometry::Mesh;
+use packshot_geometry::marching_cubes::{Lattice, follow_surface};
+use packshot_geometry::smoothing::smooth;
+
+/// A surface is where light loses this share of its logarithm within a hundredth of the product's
+/// longest side.
+const THICKNESS: f32 = 0.7;
+/// Logarithms of densities are cut to this distance from the level, so that single values far out
+/// do not pull vertices.
+const CUT: f32 = 4.0;
+/// Parts of the surface with a smaller share of the area of the largest are floaters.
+const LEAST_AREA_SHARE: f64 = 0.01;
+
+/// The density at which a product of this size has its surface.
+pub(crate) fn surface_density(longest_side: f32) -> f32 {
+    THICKNESS / (0.01 * longest_side)
+}
+
+/// The closed surface of the field within `crop`, in the world of the field: `cells` cubes along the
+/// longest side, floaters and hollows left out, a little smoothed.
+///
+/// # Errors
+/// `BadInput` when there is no surface; `Cancelled`.
+pub fn surface(query: &Query<'_>, crop: &Crop, cells: usize, cancel: &CancelToken) -> Result<Mesh> {
+    let sides: [f32; 3] = [0, 1, 2].map(|a| crop.high[a] - crop.low[a]);
+    let longest = sides.iter().copied().fold(0.0, f32::max);
+    let margin = 1.5 * longest / cells.max(1) as f32;
+    let lattice = Lattice::around(crop.low, crop.high, margin, cells)?;
+    let level = surface_density(longest).ln();
+    let values = |points: &[[u32; 3]]| -> Result<Vec<f32>> {
+        let local: Vec<[f32; 3]> = points.iter().map(|p| lattice.position(*p)).collect();
+        let world: Vec<[f32; 3]> = local.iter().map(|p| crop.to_world(*p)).collect();
+        let densities = query.densities(&world, cancel)?;
+        let pairs = local.iter().zip(densities);
+        Ok(pairs
+            .map(|(p, density)| {
+                if crop.contains(*p) && density > 0.0 {
+                    (density.ln() - level).clamp(-CUT, CUT)
+                } else {
+                    -CUT
+                }
+            })
+            .collect())
+    };
+    let mut mesh = follow_surface(&lattice, 0.0, values)?.mesh;
+    drop_floaters(&mut mesh);
+    if mesh.triangles.is_empty() {
+        return Err(Error::bad_input("the field has no surface here").with_hint(
+            "fit longer, or give a box that holds the product with --crop",
+        ));
+    }
+    smooth(&mut mesh, 4);
+    for position in &mut mesh.positions {
+        *position = crop.to_world(*position);
+    }
+    mesh.normals = Some(mesh.smooth_normals());
+    Ok(mesh)
+}
+
+/// Keeps the parts that are not small against the largest and that enclose something: the walls of
+/// hollows inside run the other way round.
+fn drop_floaters(mesh: &mut Mesh) {
+    let parts = mesh.parts();
+    let count = parts.iter().filter(|p| **p != u32::MAX).max();
+    let count = count.map_or(0, |p| *p as usize + 1);
+    let (mut areas, mut volumes) = (vec![0.0; count], vec![0.0; count]);
+    for (t, corners) in mesh.triangles.iter().enumerate() {
+        let part = parts[corners[0] as usize] as usize;
+        let [a, b, c] = corners.map(|v| Vector3::from(mesh.positions[v as usize]).cast::<f64>());
+        areas[part] += f64::from(mesh.triangle_area(t as u32));
+        volumes[part] += a.dot(&b.cross(&c));
+    }
+    let solid = |part: usize| volumes[part] > 0.0;
+    let largest = (0..count)
+        .filter(|p| solid(*p))
+        .map(|p| areas[p])
+        .fold(0.0, f64::max);
+    mesh.retain_triangles(|_, corners| {
+        let part = parts[corners[0] as usize] as usize;
+        solid(part) && areas[part] >= LEAST_AREA_SHARE * largest
+    });
+}

@@ -146,7 +146,11 @@ impl Query<'_> {
                 if cancel.is_cancelled() {
                     return Err(Error::cancelled());
                 }
-                Ok(self.ask(points, None).into_iter().map(|s| s.density).collect())
+                Ok(self
+                    .ask(points, None)
+                    .into_iter()
+                    .map(|s| s.density)
+                    .collect())
             })
             .collect::<Result<_>>()?;
         Ok(parts.concat())
@@ -223,7 +227,11 @@ fn ask_hash(
             }
         }
     }
-    block.density(&file.field, prepared, [0, 1, 2].map(|c: usize| &columns[c][..]));
+    block.density(
+        &file.field,
+        prepared,
+        [0, 1, 2].map(|c: usize| &columns[c][..]),
+    );
     for (i, density) in inside.iter().zip(&block.density) {
         samples[*i].density = density / scene.unit();
     }

@@ -159,7 +159,10 @@ fn the_result_does_not_depend_on_threads_and_a_checkpoint_goes_on_as_if_nothing_
 fn a_classic_field_learns_and_its_file_gives_it_back() {
     let photos: Vec<Photo> = (0..16).map(photo).collect();
     let mut plan = classic_plan(&photos, 3, false, None).unwrap();
-    assert!(plan.white && plan.scene.near > 1.5 && plan.scene.far < 8.0, "{plan:?}");
+    assert!(
+        plan.white && plan.scene.near > 1.5 && plan.scene.far < 8.0,
+        "{plan:?}"
+    );
     plan.shape = ClassicShape {
         depth: 3,
         width: 48,
@@ -221,8 +224,7 @@ fn a_field_becomes_a_coloured_surface() {
     let photos: Vec<Photo> = (0..16).map(photo).collect();
     let plan = plan(&photos, 3).unwrap();
     let cameras: Vec<LensCamera> = photos.iter().map(|p| p.camera).collect();
-    let mut trainer =
-        Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
+    let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
     for step in 0..60 {
         trainer.step(f64::from(step) / 60.0).unwrap();
     }
@@ -236,12 +238,12 @@ fn a_field_becomes_a_coloured_surface() {
     let query = fitted.query().unwrap();
     let cancel = CancelToken::default();
     let crop = find_crop(&fitted, &query, &cameras, &cancel).unwrap();
-    let mesh = surface(&query, &crop, 32, &cancel).unwrap();
+    let mesh = surface(&fitted, &cameras, &crop, 32, &cancel).unwrap();
     let topology = mesh.topology();
     assert!(topology.is_closed(), "{topology:?}");
     let volume = mesh.signed_volume();
     let ball = 4.0 / 3.0 * std::f64::consts::PI * 0.125;
-    assert!((volume / ball - 1.0).abs() < 0.15, "{volume} {ball}");
+    assert!((volume / ball - 1.0).abs() < 0.2, "{volume} {ball}");
     let places: Vec<[f64; 3]> = cameras.iter().map(LensCamera::position).collect();
     let painter = Painter::new(&query, &places, 0.05);
     let normals = mesh.normals.as_ref().unwrap();

@@ -4,6 +4,8 @@
 //! parses arguments.
 
 pub mod bench;
+pub mod bench_nerf;
+pub mod cloud;
 pub mod convert;
 pub mod dataset;
 pub mod eval;

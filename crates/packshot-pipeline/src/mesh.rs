@@ -1,5 +1,7 @@
-//! `mesh`: from a cloud to a closed mesh.
+//! `mesh`: from a cloud or a fitted field to a closed mesh.
 
+use crate::fit::product::FittedScene;
+use crate::fit::{CropChoice, FIELD_FILE};
 use crate::surface::{SurfaceMaker, SurfaceMethod};
 use packshot_core::{Context, Error, Message, Result};
 use packshot_formats::WriteOptions;
@@ -29,6 +31,10 @@ pub struct MeshSettings {
     pub faces: Option<usize>,
     /// Where colours are kept.
     pub finish: Finish,
+    /// Of a fitted field: what is the product; without it, as the fit was told, else found.
+    pub crop: CropChoice,
+    /// Of a fitted field: longest side of the product in metres.
+    pub size_m: Option<f64>,
 }
 
 /// What was made.
@@ -36,8 +42,8 @@ pub struct MeshSettings {
 pub struct Meshed {
     /// The file.
     pub file: PathBuf,
-    /// Points of the cloud.
-    pub points: usize,
+    /// Points of the cloud; `None` for a fitted field.
+    pub points: Option<usize>,
     /// Vertices of the mesh.
     pub vertices: usize,
     /// Triangles of the mesh.
@@ -52,6 +58,10 @@ pub struct Meshed {
     pub size_m: Option<[f32; 3]>,
 }
 
+/// Cubes along the longest side of a fitted product.
+pub(crate) const CELLS: usize = 200;
+/// Triangles of a fitted product, unless others are asked for.
+const PRODUCT_FACES: usize = 100_000;
 /// A solid needs this many triangles.
 const LEAST_FACES: usize = 4;
 
@@ -82,8 +92,8 @@ impl MeshSettings {
     }
 }
 
-/// Makes a mesh of the cloud in the file `input`, or of the cloud of the asset folder `input`, and
-/// writes it to `output` (PLY, GLB, OBJ, STL).
+/// Makes a mesh of the cloud in the file `input`, of the cloud of the asset folder `input`, or of the
+/// product in the fit `input`, and writes it to `output` (PLY, GLB, OBJ, STL).
 ///
 /// # Errors
 /// `Usage` for settings, a format that cannot be written or cannot hold what is asked for, and an
@@ -96,11 +106,22 @@ pub fn mesh(
     context: &Context<'_>,
 ) -> Result<Meshed> {
     settings.check()?;
-    let input = cloud_file(input)?;
-    crate::input::check(&input)?;
     crate::convert::check_format(output)?;
     check_texture(output, settings)?;
     crate::output::check_file(output, force)?;
+    if input.join(FIELD_FILE).is_file() {
+        let made = mesh_of_fit(input, settings, context).map_err(|e| e.at(input.display()))?;
+        return written(output, made, None, context);
+    }
+    if settings.crop != CropChoice::None || settings.size_m.is_some() {
+        return Err(
+            Error::usage("--crop and --size are for fitted fields, and this is none")
+                .at(input.display())
+                .with_hint("leave them out; `packshot convert --scale` changes the size of a file"),
+        );
+    }
+    let input = cloud_file(input)?;
+    crate::input::check(&input)?;
     let maker = settings.surface.load()?;
     let stage = context.stage("read", None);
     let asset = packshot_formats::read_asset(&input)?;
@@ -113,13 +134,23 @@ pub fn mesh(
     context.check()?;
     let made =
         mesh_of_cloud(&cloud, &maker, settings, context).map_err(|e| e.at(input.display()))?;
+    written(output, made, Some(cloud.len()), context)
+}
+
+/// Writes a mesh and tells what it is.
+fn written(
+    output: &Path,
+    made: MadeMesh,
+    points: Option<usize>,
+    context: &Context<'_>,
+) -> Result<Meshed> {
     let stage = context.stage("write", None);
     packshot_formats::write_asset(output, &made.mesh, &WriteOptions::default())?;
     stage.finish();
     context.send(Message::Artefact(output.to_owned()));
     Ok(Meshed {
         file: output.to_owned(),
-        points: cloud.len(),
+        points,
         vertices: made.mesh.positions.len(),
         triangles: made.mesh.triangles.len(),
         parts: made.parts,
@@ -147,19 +178,7 @@ pub(crate) fn mesh_of_cloud(
     let Surface { mut mesh, colours } = maker.surface(cloud, context)?;
     stage.finish();
     context.check()?;
-    if let Some(faces) = settings.faces.filter(|&faces| faces < mesh.triangles.len()) {
-        let stage = context.stage("simplify", None);
-        mesh = simplify(&mesh, faces)?;
-        if mesh.triangles.len() > faces {
-            let text = format!(
-                "{faces} triangles cannot hold this shape; {} are left",
-                mesh.triangles.len()
-            );
-            context.warn("faces", text, None);
-        }
-        stage.finish();
-        context.check()?;
-    }
+    mesh = simplified(mesh, settings.faces, context)?;
     let topology = mesh.topology();
     if let Finish::Texture(size) = settings.finish {
         let stage = context.stage("texture", None);
@@ -181,6 +200,52 @@ pub(crate) fn mesh_of_cloud(
     })
 }
 
+/// At most so many triangles, as far as the shape allows.
+fn simplified(mesh: Mesh, faces: Option<usize>, context: &Context<'_>) -> Result<Mesh> {
+    let Some(faces) = faces.filter(|&faces| faces < mesh.triangles.len()) else {
+        return Ok(mesh);
+    };
+    let stage = context.stage("simplify", None);
+    let mesh = simplify(&mesh, faces)?;
+    if mesh.triangles.len() > faces {
+        let text = format!(
+            "{faces} triangles cannot hold this shape; {} are left",
+            mesh.triangles.len()
+        );
+        context.warn("faces", text, None);
+    }
+    stage.finish();
+    context.check()?;
+    Ok(mesh)
+}
+
+/// The product in a fitted field: surface, triangles, colours, upright.
+fn mesh_of_fit(fit: &Path, settings: &MeshSettings, context: &Context<'_>) -> Result<MadeMesh> {
+    if settings.surface != SurfaceMethod::Reconstruction {
+        return Err(Error::usage("a fitted field needs no distance network")
+            .at("--sdf")
+            .with_hint("leave it out"));
+    }
+    let scene = FittedScene::read(fit)?;
+    let query = scene.fitted.query()?;
+    let mut product = scene.product(&query, settings.crop, settings.size_m, CELLS, context)?;
+    let faces = settings.faces.unwrap_or(PRODUCT_FACES);
+    product.mesh = simplified(product.mesh, Some(faces), context)?;
+    let topology = product.mesh.topology();
+    let stage = context.stage("colours", None);
+    match settings.finish {
+        Finish::VertexColours => product.paint(),
+        Finish::Texture(size) => product.bake(size)?,
+    }
+    stage.finish();
+    context.check()?;
+    Ok(MadeMesh {
+        mesh: product.upright(),
+        closed: topology.is_closed(),
+        parts: topology.components,
+    })
+}
+
 /// The cloud's file: `input` itself, or that of an asset folder.
 fn cloud_file(input: &Path) -> Result<PathBuf> {
     if !input.is_dir() {
@@ -190,14 +255,9 @@ fn cloud_file(input: &Path) -> Result<PathBuf> {
     if cloud.is_file() {
         return Ok(cloud);
     }
-    if input.join("report.json").is_file() {
-        return Err(Error::usage("a mesh of a fitted field is not built yet")
-            .at(input.display())
-            .with_hint("give a point cloud"));
-    }
     Err(Error::bad_input("the folder holds no cloud.ply")
         .at(input.display())
-        .with_hint("name a file with points or the folder of a generated asset"))
+        .with_hint("name a file with points, the folder of a generated asset or the folder of a finished fit"))
 }
 
 /// Refuses textures in formats that cannot hold them.
@@ -322,8 +382,13 @@ mod tests {
         let few = place.path().join("few.ply");
         packshot_formats::write_ply(&few, &PointCloud::new(vec![[0.0; 3]; 3])).unwrap();
         assert_eq!(run(&few, &output, plain()), ErrorKind::BadInput);
-        std::fs::write(place.path().join("report.json"), "{}").unwrap();
-        assert_eq!(run(place.path(), &output, plain()), ErrorKind::Usage);
+        let cropped = MeshSettings {
+            crop: CropChoice::Auto,
+            ..MeshSettings::default()
+        };
+        assert_eq!(run(&cloud, &output, cropped), ErrorKind::Usage);
+        std::fs::write(place.path().join(FIELD_FILE), "no field").unwrap();
+        assert_eq!(run(place.path(), &output, plain()), ErrorKind::BadInput);
         assert!(!output.exists());
     }
 }

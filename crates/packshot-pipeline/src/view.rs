@@ -5,7 +5,8 @@ use packshot_core::{Context, Error, Image, Message, Result, colour};
 use packshot_formats::photo_sets::decode_transforms;
 use packshot_formats::{PartialFolder, write_file, write_png};
 use packshot_geometry::lens::{Intrinsics, LensCamera};
-use packshot_nerf::field::{FieldFile, View, Viewable, render};
+use packshot_nerf::field::View;
+use packshot_nerf::fitted::Fitted;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -52,18 +53,10 @@ pub fn view(
     crate::input::check(&path)?;
     let bytes =
         std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-    let file = FieldFile::decode(&bytes).map_err(|e| e.at(path.display()))?;
+    let fitted = Fitted::decode(&bytes).map_err(|e| e.at(path.display()))?;
     let list = CameraList::read(fit)?;
-    let cameras = cameras(views, &list, &file)?;
+    let cameras = cameras(views, &list, &fitted)?;
     let folder = PartialFolder::create(target, force)?;
-    let appearance = file.mean_appearance();
-    let what = Viewable {
-        field: &file.field,
-        scene: file.plan.scene,
-        march: file.plan.march,
-        occupancy: &file.occupancy,
-        appearance: &appearance,
-    };
     let mut stage = context.stage("render", Some(cameras.len() as u64));
     let mut done = Rendered {
         folder: target.to_owned(),
@@ -74,7 +67,7 @@ pub fn view(
     };
     for (name, camera) in &cameras {
         let started = std::time::Instant::now();
-        let view = render(&what, camera, context.cancel_token())?;
+        let view = fitted.render(camera, context.cancel_token())?;
         done.render_secs += started.elapsed().as_secs_f64();
         done.samples += view.samples as u64;
         let range = write_view(folder.path(), name, camera, &view)?;
@@ -91,11 +84,7 @@ pub fn view(
     Ok(done)
 }
 
-fn cameras(
-    views: &Views,
-    list: &CameraList,
-    file: &FieldFile,
-) -> Result<Vec<(String, LensCamera)>> {
+fn cameras(views: &Views, list: &CameraList, fitted: &Fitted) -> Result<Vec<(String, LensCamera)>> {
     match views {
         Views::HeldOut => {
             let held_out: Vec<_> = list.cameras.iter().filter(|c| c.held_out).collect();
@@ -109,7 +98,7 @@ fn cameras(
                 .map(|(i, c)| Ok((format!("{i:03}"), c.camera()?)))
                 .collect()
         }
-        Views::Turntable(count) => turntable(*count, list, file),
+        Views::Turntable(count) => turntable(*count, list, fitted),
         Views::Cameras(path) => {
             crate::input::check(path)?;
             let bytes = std::fs::read(path)
@@ -147,7 +136,7 @@ fn cameras(
 fn turntable(
     count: usize,
     list: &CameraList,
-    file: &FieldFile,
+    fitted: &Fitted,
 ) -> Result<Vec<(String, LensCamera)>> {
     if !(1..=10_000).contains(&count) {
         return Err(Error::usage("--turntable must be between 1 and 10000"));
@@ -157,7 +146,7 @@ fn turntable(
         .first()
         .ok_or_else(|| Error::bad_input("the fit has no cameras").with_hint("fit again"))?
         .camera()?;
-    let (centre, _) = file.plan.scene.cube();
+    let (centre, _) = fitted.cube();
     let centre = centre.map(f64::from);
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);

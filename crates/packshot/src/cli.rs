@@ -1,8 +1,8 @@
 //! The form of the command line. What a command means stands in `commands`.
 
 use crate::commands::{
-    bench, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models, parity,
-    scenes, shoot, train, view,
+    bench, cloud, convert, dataset, doctor, eval, fit, generate, image, later, mesh, models,
+    parity, scenes, shoot, train, view,
 };
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -89,8 +89,10 @@ pub(crate) enum Command {
     View(view::Arguments),
     /// Convert between PLY, GLB, glTF, OBJ and STL
     Convert(convert::Arguments),
-    /// Make a closed, coloured mesh of a point cloud
+    /// Make a closed, coloured mesh of a fitted product or a point cloud
     Mesh(mesh::Arguments),
+    /// Make a point cloud of a fitted product
+    Cloud(cloud::Arguments),
     /// Shoot assets in studio scenes: pictures and turntables
     Shoot(Box<shoot::Arguments>),
     /// List the studio scenes, or print one to start your own from
@@ -114,8 +116,6 @@ pub(crate) enum Command {
     Parity(parity::Arguments),
     /// Show what this machine can do
     Doctor(doctor::Arguments),
-    #[command(hide = true, disable_help_flag = true)]
-    Cloud(later::Anything),
     #[command(hide = true, disable_help_flag = true)]
     Serve(later::Anything),
     #[command(hide = true, disable_help_flag = true)]

@@ -1,7 +1,9 @@
 //! `packshot.toml`, the lowest of the three layers of settings (flags, variables, file).
 
 use crate::cli::Globals;
-use crate::commands::{convert, dataset, eval, fit, generate, image, mesh, models, shoot, train};
+use crate::commands::{
+    cloud, convert, dataset, eval, fit, generate, image, mesh, models, shoot, train,
+};
 use packshot_core::Error;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ pub(crate) struct File {
     pub image: image::Options,
     pub convert: convert::Options,
     pub mesh: mesh::Options,
+    pub cloud: cloud::Options,
     pub dataset: dataset::Section,
     pub train: train::Options,
     pub eval: eval::Options,

@@ -1,4 +1,4 @@
-//! `fit` and `view`: from a posed set to scores and views.
+//! `fit`, `view`, and `mesh` and `cloud` of a fit: from a posed set to scores, views and files.
 
 use packshot_core::Image;
 use packshot_formats::write_png;
@@ -122,4 +122,234 @@ fn broken_sets_are_bad_inputs_with_a_place() {
     place
         .run(["view", "fit", "-o", "x", "--held-out"])
         .expect_error(3, "field.safetensors");
+}
+
+#[test]
+fn a_fitted_product_becomes_a_mesh_and_a_cloud() {
+    let place = Place::new();
+    posed_set(&place);
+    let fit = ["fit", "photos", "-o", "fit", "--seed", "3", "--steps", "60"];
+    let report = place
+        .run([&fit[..], &["--crop", "auto", "--size", "12cm", "--json"]].concat())
+        .expect(0)
+        .json();
+    let longest = |size: &Value| {
+        let sides = size.as_array().expect("three sides").iter();
+        sides.filter_map(Value::as_f64).fold(0.0, f64::max)
+    };
+    let size = &report["kept"]["size_m"];
+    assert!((longest(size) - 0.12).abs() < 1e-4, "{report}");
+    for name in ["product.json", "product.png"] {
+        assert!(place.path("fit").join(name).is_file(), "{name}");
+    }
+    let mesh = place
+        .run([
+            "mesh",
+            "fit",
+            "-o",
+            "a.glb",
+            "--faces",
+            "900",
+            "--texture",
+            "256",
+            "--json",
+        ])
+        .expect(0)
+        .json();
+    assert_eq!(mesh["closed"], true, "{mesh}");
+    assert!(
+        mesh["triangles"].as_u64().is_some_and(|n| n <= 900),
+        "{mesh}"
+    );
+    assert!((longest(&mesh["size_m"]) - 0.12).abs() < 1e-3, "{mesh}");
+    let coloured = place
+        .run([
+            "mesh", "fit", "-o", "a.ply", "--faces", "900", "--size", "1m", "--json",
+        ])
+        .expect(0)
+        .json();
+    assert!(
+        (longest(&coloured["size_m"]) - 1.0).abs() < 1e-2,
+        "{coloured}"
+    );
+    let cloud = place
+        .run(["cloud", "fit", "-o", "b.ply", "--points", "500", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(cloud["points"], 500);
+    for file in ["a.glb", "a.ply", "b.ply"] {
+        assert!(place.path(file).is_file(), "{file}");
+    }
+    place
+        .run(["mesh", "fit", "-o", "c.ply", "--crop", "5,5,5,6,6,6"])
+        .expect_error(3, "no surface");
+    place
+        .run(["mesh", "fit", "-o", "c.ply", "--crop", "1,2"])
+        .expect_error(2, "no box");
+    place
+        .run(["fit", "photos", "-o", "other", "--size", "12cm"])
+        .expect_error(2, "--crop");
+}
+
+#[test]
+fn the_classic_field_is_fitted_viewed_and_gone_on_with() {
+    let place = Place::new();
+    posed_set(&place);
+    let fit = [
+        "fit",
+        "photos",
+        "-o",
+        "fit",
+        "--field",
+        "mlp",
+        "--downscale",
+        "4",
+        "--seed",
+        "3",
+    ];
+    let report = place
+        .run([&fit[..], &["--steps", "1", "--json"]].concat())
+        .expect(0)
+        .json();
+    assert_eq!(report["settings"]["field"], "mlp");
+    assert_eq!(report["plan"]["shape"]["width"], 256);
+    assert!(report["psnr"].as_f64().is_some_and(|p| p > 3.0), "{report}");
+    let on = place
+        .run([&fit[..], &["--steps", "2", "--resume", "--json"]].concat())
+        .expect(0)
+        .json();
+    assert_eq!(on["steps"], 2);
+    place
+        .run([
+            "fit",
+            "photos",
+            "-o",
+            "fit",
+            "--downscale",
+            "4",
+            "--resume",
+            "--steps",
+            "3",
+        ])
+        .expect_error(2, "kind");
+    place
+        .run(["view", "fit", "-o", "shots", "--turntable", "1"])
+        .expect(0);
+    assert!(place.path("shots/000_depth.png").is_file());
+}
+
+#[test]
+fn sets_that_cannot_work_say_why_and_leave_no_folder_in_the_way() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    let fit = |set: &str| place.run(["fit", set, "-o", "fit", "--steps", "2", "--seed", "1"]);
+    fit("empty").expect_error(3, "no photos");
+    posed_set(&place);
+    let train = place.path("photos/transforms_train.json");
+    let good: Value =
+        serde_json::from_slice(&std::fs::read(&train).expect("a file")).expect("JSON");
+    let broken = |change: &dyn Fn(&mut Value)| {
+        let mut set = good.clone();
+        change(&mut set);
+        std::fs::write(&train, set.to_string()).expect("a file");
+        fit("photos")
+    };
+    // One photo.
+    broken(&|set| {
+        let first = set["frames"][0].clone();
+        set["frames"] = json!([first]);
+    })
+    .expect_error(3, "two are the least");
+    // Wrong types, by field.
+    broken(&|set| set["frames"][3]["transform_matrix"] = json!("up"))
+        .expect_error(3, "transform_matrix");
+    broken(&|set| set["frames"][3]["file_path"] = json!(7)).expect_error(3, "file_path");
+    broken(&|set| set["camera_angle_x"] = json!("wide")).expect_error(3, "camera_angle_x");
+    // Poses that are no numbers, as Python writes them.
+    let text = good.to_string().replacen("-4.0", "NaN", 1);
+    std::fs::write(&train, text).expect("a file");
+    let outcome = fit("photos");
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    // An absurd focal length.
+    broken(&|set| set["camera_angle_x"] = json!(1e-9)).expect_error(3, "focal");
+    // Nothing of all that is in the way.
+    std::fs::write(&train, good.to_string()).expect("a file");
+    fit("photos").expect(0);
+}
+
+#[test]
+fn photos_of_two_sizes_are_used_with_a_warning() {
+    let place = Place::new();
+    posed_set(&place);
+    let large = Image::filled(2 * SIDE, 2 * SIDE, &[90, 120, 200, 255]);
+    write_png(&place.path("photos/large.png"), &large).expect("a picture");
+    let train = place.path("photos/transforms_train.json");
+    let mut set: Value =
+        serde_json::from_slice(&std::fs::read(&train).expect("a file")).expect("JSON");
+    set["frames"][2]["file_path"] = json!("./large");
+    std::fs::write(&train, set.to_string()).expect("a file");
+    let outcome = place.run(["fit", "photos", "-o", "fit", "--steps", "2", "--seed", "1"]);
+    outcome.expect(0);
+    assert!(
+        outcome.stderr.contains("differ in size"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+/// A stand-in for COLMAP that places the first three of four photos.
+#[cfg(unix)]
+const COLMAP: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+  [ "$1" = --workspace_path ] && work=$2
+  shift
+done
+mkdir -p "$work/sparse/0"
+echo "1 PINHOLE 20 20 30 30 10 10" > "$work/sparse/0/cameras.txt"
+cat > "$work/sparse/0/images.txt" <<END
+1 1 0 0 0 0 0 4 1 a.png
+
+2 0.7071068 0 0.7071068 0 0 0 4 1 b.png
+
+3 0 0 1 0 0 0 4 1 c.png
+
+END
+"#;
+
+#[cfg(unix)]
+#[test]
+fn cameras_are_found_by_colmap_where_it_is_installed() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    posed_set(&place);
+    std::fs::create_dir(place.path("plain")).expect("a folder");
+    for name in ["a", "b", "c", "d"] {
+        std::fs::copy(
+            place.path("photos/disc.png"),
+            place.path(format!("plain/{name}.png")),
+        )
+        .expect("a copy");
+    }
+    place
+        .run(["fit", "plain", "-o", "fit", "--steps", "2"])
+        .expect_error(3, "where the cameras stood");
+    let fit = |path: &str| {
+        let mut command = place.command();
+        command.env("PATH", path);
+        command.args([
+            "fit", "plain", "-o", "fit", "--poses", "colmap", "--steps", "2",
+        ]);
+        packshot_tests::finish(command)
+    };
+    let outcome = fit("/nonexistent");
+    outcome.expect_error(3, "not installed");
+    assert!(!place.path("fit").exists());
+    std::fs::create_dir(place.path("bin")).expect("a folder");
+    let program = place.write("bin/colmap", COLMAP);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let outcome = fit(&format!("{}:{path}", place.path("bin").display()));
+    outcome.expect(0);
+    assert!(outcome.stderr.contains("d.png"), "{}", outcome.stderr);
+    assert!(place.path("fit/field.safetensors").is_file());
 }

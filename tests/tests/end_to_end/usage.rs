@@ -24,13 +24,9 @@ fn help_lists_the_commands_and_version_is_one_line() {
 fn commands_and_flags_that_are_not_built_say_so() {
     let place = Place::new();
     for arguments in [
-        "fit photos -o field --field mlp",
-        "fit photos -o field --crop auto",
-        "cloud fit -o x.ply",
         "serve",
         "worker",
         "eval fit x",
-        "bench nerf",
         "generate chair --formats usdz",
     ] {
         let outcome = place.run(arguments.split(' '));

@@ -311,6 +311,11 @@ fn read_model(folder: &Path) -> Result<Option<ColmapModel>> {
 
 /// Looks for models in the usual places and takes the one with most images.
 pub(super) fn find(folder: &Path) -> Result<Option<PhotoSet>> {
+    find_in(folder, folder)
+}
+
+/// As [`find`], for photos that lie in another folder (or its `images`).
+pub(super) fn find_in(folder: &Path, photos: &Path) -> Result<Option<PhotoSet>> {
     let mut places = vec![
         folder.to_owned(),
         folder.join("sparse"),
@@ -336,7 +341,7 @@ pub(super) fn find(folder: &Path) -> Result<Option<PhotoSet>> {
             best = Some((place, model));
         }
     }
-    best.map(|(place, model)| set_of(folder, &place, model))
+    best.map(|(place, model)| set_of(photos, &place, model))
         .transpose()
 }
 

@@ -114,6 +114,29 @@ pub fn read_photo_set(path: &Path) -> Result<PhotoSet> {
     Ok(set)
 }
 
+/// Reads the COLMAP model below `model` (the largest where there are several) of photos that lie in
+/// `photos` or its `images`.
+///
+/// # Errors
+/// As [`read_photo_set`].
+pub fn read_colmap_set(model: &Path, photos: &Path) -> Result<PhotoSet> {
+    let mut set = colmap::find_in(model, photos)?
+        .ok_or_else(|| Error::bad_input("there is no COLMAP model here").at(model.display()))?;
+    files::finish(&mut set, photos)?;
+    Ok(set)
+}
+
+/// The pictures in a folder or its `images`, sorted by name, and the folder that holds them.
+pub fn photos_in(folder: &Path) -> (PathBuf, Vec<PathBuf>) {
+    let images = folder.join("images");
+    let found = files::pictures_in(&images);
+    if found.is_empty() {
+        (folder.to_owned(), files::pictures_in(folder))
+    } else {
+        (images, found)
+    }
+}
+
 fn find(path: &Path) -> Result<PhotoSet> {
     if path.is_file() {
         let json = path
@@ -155,7 +178,7 @@ fn find(path: &Path) -> Result<PhotoSet> {
         ))
         .at(path.display())
         .with_hint(
-            "run COLMAP on the photos and put its model into sparse/0, or give a transforms.json",
+            "add --poses colmap to find them with COLMAP, put its model into sparse/0, or give a transforms.json",
         )
     } else {
         Error::bad_input("there are no photos here")

@@ -46,7 +46,10 @@ mod tests {
         let mut p = [1.0, 2.0, 3.0];
         let mut moments = Moments::new(3);
         step(&mut p, &mut moments, &[0.5, -1e-3, 0.0], 0.01, 1);
-        assert!((p[0] - 0.99).abs() < 1e-6 && (p[1] - 2.01).abs() < 1e-6, "{p:?}");
+        assert!(
+            (p[0] - 0.99).abs() < 1e-6 && (p[1] - 2.01).abs() < 1e-6,
+            "{p:?}"
+        );
         assert_eq!(p[2], 3.0);
     }
 }

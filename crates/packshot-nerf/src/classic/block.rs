@@ -7,9 +7,10 @@ use std::ops::Range;
 
 /// Columns of a panel: what one pass of the widest kernel covers.
 const PANEL: usize = 64;
-/// Samples whose share of a weight gradient is added in one go: what of them is read again and
-/// again stays in the cache.
-const GRADIENT_SAMPLES: usize = 128;
+/// Terms of the sums that are added in one go: so many rows of a panel stay in the first cache.
+const TERMS: usize = 64;
+/// Rows of the left side that are done in one go, so that they stay in the second cache.
+const ROWS: usize = 192;
 /// Floats of a row of outputs: r, g, b, density.
 pub(crate) const RAW: usize = 4;
 
@@ -42,15 +43,32 @@ impl Panels {
         if m == 0 {
             return;
         }
-        for (p, panel) in self.data.chunks_exact(self.k * PANEL).enumerate() {
-            let first = p * PANEL;
-            let part = Finish {
-                bias: finish.bias.map(|bias| &bias[first..]),
-                gate: finish.gate.map(|(gate, stride)| (&gate[first..], stride)),
-                ..finish
-            };
-            let n = (self.n - first).min(PANEL);
-            gemm((m, n, self.k), a, panel, PANEL, &mut c[first..], c_stride, part);
+        for row in (0..m).step_by(ROWS) {
+            let rows = (m - row).min(ROWS);
+            for (p, panel) in self.data.chunks_exact(self.k * PANEL).enumerate() {
+                let first = p * PANEL;
+                let n = (self.n - first).min(PANEL);
+                for term in (0..self.k).step_by(TERMS) {
+                    let terms = (self.k - term).min(TERMS);
+                    let last = term + terms == self.k;
+                    let part = Finish {
+                        accumulate: finish.accumulate || term > 0,
+                        bias: finish.bias.filter(|_| last).map(|bias| &bias[first..]),
+                        relu: finish.relu && last,
+                        gate: finish
+                            .gate
+                            .filter(|_| last)
+                            .map(|(gate, stride)| (&gate[row * stride + first..], stride)),
+                    };
+                    let left = Left {
+                        data: &a.data[row * a.row + term * a.column..],
+                        ..a
+                    };
+                    let to = &mut c[row * c_stride + first..];
+                    let panel = &panel[term * PANEL..];
+                    gemm((rows, n, terms), left, panel, PANEL, to, c_stride, part);
+                }
+            }
         }
     }
 }
@@ -176,10 +194,16 @@ impl Block {
         if n == 0 {
             return &[];
         }
-        for (x, to) in positions.iter().zip(self.positions.chunks_exact_mut(p_stride)) {
+        for (x, to) in positions
+            .iter()
+            .zip(self.positions.chunks_exact_mut(p_stride))
+        {
             encode(*x, shape.position_octaves, to);
         }
-        for (d, to) in directions.iter().zip(self.directions.chunks_exact_mut(d_stride)) {
+        for (d, to) in directions
+            .iter()
+            .zip(self.directions.chunks_exact_mut(d_stride))
+        {
             encode(*d, shape.direction_octaves, to);
         }
         let bias = |i: usize| Some(&network.parameters[network.layers[i].bias.clone()]);
@@ -268,7 +292,8 @@ impl Block {
         let shape = &network.shape;
         let (width, view) = (shape.width, shape.view_width());
         let (wide, narrow) = (stride(width), stride(view));
-        let [p_stride, d_stride] = [shape.position_channels(), shape.direction_channels()].map(stride);
+        let [p_stride, d_stride] =
+            [shape.position_channels(), shape.direction_channels()].map(stride);
         let [sigma, feat, view0, rgb] = [0, 1, 2, 3].map(|i| shape.depth + i);
         let mut d_wide = std::mem::take(&mut self.d_wide);
         d_wide.iter_mut().for_each(|d| fit(d, n * wide));
@@ -279,7 +304,14 @@ impl Block {
 
         add_rows(d_raw, RAW, n, &mut gradient[layer(rgb).bias.clone()]);
         let g = &mut gradient[layer(rgb).weights.clone()];
-        weight_gradient((d_raw, RAW, 3), (&self.view, narrow, view), n, g, view, panel);
+        weight_gradient(
+            (d_raw, RAW, 3),
+            (&self.view, narrow, view),
+            n,
+            g,
+            view,
+            panel,
+        );
         prepared.backward[rgb].product(
             n,
             Left::rows(d_raw, RAW),
@@ -295,13 +327,25 @@ impl Block {
         for (samples, ray) in samples.zip(self.by_ray.chunks_exact_mut(narrow)).take(rays) {
             add_rows(samples, narrow, self.per_ray, ray);
         }
-        add_rows(&self.by_ray, narrow, rays, &mut gradient[layer(view0).bias.clone()]);
+        add_rows(
+            &self.by_ray,
+            narrow,
+            rays,
+            &mut gradient[layer(view0).bias.clone()],
+        );
         let inputs = layer(view0).inputs;
         let g = &mut gradient[layer(view0).weights.clone()];
         let x = (&self.features[..], wide, width);
         weight_gradient((&self.d_view, narrow, view), x, n, g, inputs, panel);
         let x = (&self.directions[..], d_stride, inputs - width);
-        weight_gradient((&self.by_ray, narrow, view), x, rays, &mut g[width..], inputs, panel);
+        weight_gradient(
+            (&self.by_ray, narrow, view),
+            x,
+            rays,
+            &mut g[width..],
+            inputs,
+            panel,
+        );
         let narrow_rows = Left::rows(&self.d_view, narrow);
         prepared.backward[view0].product(n, narrow_rows, &mut d, wide, Finish::default());
 
@@ -379,9 +423,9 @@ fn weight_gradient(
         accumulate: true,
         ..Finish::default()
     };
-    fit(panel, GRADIENT_SAMPLES * PANEL);
-    for first in (0..n).step_by(GRADIENT_SAMPLES) {
-        let k = (n - first).min(GRADIENT_SAMPLES);
+    fit(panel, TERMS * PANEL);
+    for first in (0..n).step_by(TERMS) {
+        let k = (n - first).min(TERMS);
         let left = Left::columns(&d[first * d_stride..], d_stride);
         for column in (0..inputs).step_by(PANEL) {
             let columns = (inputs - column).min(PANEL);
@@ -430,23 +474,36 @@ mod tests {
         own.forward(&network, &prepared, &positions, &directions, 3);
         own.backward(&network, &prepared, &cot, &mut gradient);
         let mut checked = 0;
-        for (layer, step) in network.layers.clone().iter().zip([7, 11, 13, 17, 3, 19, 23, 5]) {
-            for i in layer.weights.clone().chain(layer.bias.clone()).step_by(step) {
+        for (layer, step) in network
+            .layers
+            .clone()
+            .iter()
+            .zip([7, 11, 13, 17, 3, 19, 23, 5])
+        {
+            for i in layer
+                .weights
+                .clone()
+                .chain(layer.bias.clone())
+                .step_by(step)
+            {
                 let kept = network.parameters[i];
                 let mut move_to = |v: f32| {
                     network.parameters[i] = v;
                     loss(&network)
                 };
                 let h = 2e-3;
-                let slopes = [h, 0.5 * h].map(|h| {
-                    (move_to(kept + h) - move_to(kept - h)) / f64::from(2.0 * h)
-                });
+                let slopes = [h, 0.5 * h]
+                    .map(|h| (move_to(kept + h) - move_to(kept - h)) / f64::from(2.0 * h));
                 network.parameters[i] = kept;
                 // Where both steps disagree, a ReLU bends between them.
                 if (slopes[0] - slopes[1]).abs() < 1e-3 {
                     checked += 1;
                     let got = f64::from(gradient[i]);
-                    assert!((got - slopes[1]).abs() < 4e-3 * (1.0 + got.abs()), "{} {i}: {got} {slopes:?}", layer.name);
+                    assert!(
+                        (got - slopes[1]).abs() < 4e-3 * (1.0 + got.abs()),
+                        "{} {i}: {got} {slopes:?}",
+                        layer.name
+                    );
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! A classic field as the bytes of a safetensors file.
 
+use super::ClassicNetwork;
 use super::plan::ClassicPlan;
 use super::train::ClassicState;
-use super::ClassicNetwork;
 use crate::field::Moments;
 use packshot_core::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -49,7 +49,11 @@ impl ClassicFile {
                 let bias = &network.parameters[layer.bias.clone()];
                 let shape = vec![layer.outputs, layer.inputs];
                 floats.push((format!("{name}.{}.w", layer.name), shape, weights));
-                floats.push((format!("{name}.{}.b", layer.name), vec![layer.outputs], bias));
+                floats.push((
+                    format!("{name}.{}.b", layer.name),
+                    vec![layer.outputs],
+                    bias,
+                ));
             }
         }
         if let Some(state) = &self.state {
@@ -128,7 +132,9 @@ impl ClassicFile {
                 .iter()
                 .map(|b| f32::from_le_bytes(*b))
                 .collect();
-            if view.dtype() == Dtype::F32 && values.len() == n && values.iter().all(|v| v.is_finite())
+            if view.dtype() == Dtype::F32
+                && values.len() == n
+                && values.iter().all(|v| v.is_finite())
             {
                 Ok(values)
             } else {

@@ -1,8 +1,8 @@
 //! Rays of the world as the classic networks see them, and what becomes of them.
 
+use super::ClassicNetwork;
 use super::block::{Block, Prepared};
 use super::plan::{ClassicPlan, ClassicScene};
-use super::ClassicNetwork;
 use crate::field::Photo;
 use crate::sampling::spaced;
 use crate::space::normalised_device_ray;
@@ -26,7 +26,10 @@ impl ClassicScene {
     /// A ray of the world with a unit direction; `None` where normalised device coordinates have
     /// no place for it.
     pub(crate) fn ray(&self, origin: [f64; 3], direction: [f64; 3]) -> Option<NetworkRay> {
-        let turned = |v: [f64; 3]| self.axes.map(|axis| (0..3).map(|c| axis[c] * v[c]).sum::<f64>());
+        let turned = |v: [f64; 3]| {
+            self.axes
+                .map(|axis| (0..3).map(|c| axis[c] * v[c]).sum::<f64>())
+        };
         let o = turned([0, 1, 2].map(|c| self.scale * (origin[c] - self.centre[c])));
         let d = turned(direction);
         let narrow = |v: [f64; 3]| v.map(|v| v as f32);
@@ -47,7 +50,11 @@ impl ClassicScene {
             ray.direction = narrow(d);
             ray.length = d.iter().map(|v| v * v).sum::<f64>().sqrt() as f32;
         }
-        let finite = ray.origin.iter().chain(&ray.direction).all(|v| v.is_finite());
+        let finite = ray
+            .origin
+            .iter()
+            .chain(&ray.direction)
+            .all(|v| v.is_finite());
         (finite && ray.length > 0.0).then_some(ray)
     }
 
@@ -152,7 +159,10 @@ mod tests {
         let direction = [0.36, 0.48, -0.8];
         let ray = scene.ray(origin, direction).unwrap();
         let [at, point] = [ray.at(5.0), scene.point([2.2, 3.1, 1.2])];
-        assert!((0..3).all(|c| (at[c] - point[c]).abs() < 1e-5), "{at:?} {point:?}");
+        assert!(
+            (0..3).all(|c| (at[c] - point[c]).abs() < 1e-5),
+            "{at:?} {point:?}"
+        );
         assert!((scene.distance(&ray, 5.0) - 2.5).abs() < 1e-6);
         scene.device = Some([100.0, 150.0, 120.0]);
         let ray = scene.ray(origin, direction).unwrap();

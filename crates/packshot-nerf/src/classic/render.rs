@@ -1,9 +1,9 @@
 //! Views of a classic field.
 
+use super::ClassicNetwork;
 use super::block::{Block, Prepared};
 use super::plan::ClassicPlan;
 use super::rays::{NetworkRay, first_depths, pass};
-use super::ClassicNetwork;
 use crate::field::View;
 use crate::sampling::{even_draws, from_histogram, merged};
 use packshot_core::{CancelToken, Error, Result};

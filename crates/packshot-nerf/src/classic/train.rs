@@ -7,7 +7,7 @@ use super::block::{Block, Prepared, RAW};
 use super::plan::ClassicPlan;
 use super::rays::{NetworkRay, first_depths, pass};
 use super::{ClassicNetwork, adam_step};
-use crate::field::{Moments, Photo, Photos, StepReport};
+use crate::field::{Moments, PartSecs, Photo, Photos, StepReport};
 use crate::sampling::{from_histogram, merged, perturb};
 use crate::volume::classic::{Composited, Cotangent, composite_backward};
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
@@ -187,6 +187,7 @@ impl ClassicTrainer {
                 (middle - started).as_secs_f64(),
                 middle.elapsed().as_secs_f64(),
             ],
+            parts: PartSecs::default(),
         })
     }
 }
@@ -321,8 +322,7 @@ fn draw(shared: &Shared<'_>, noise: &mut NoiseStream) -> Option<(NetworkRay, Aim
         .scene
         .ray(origin.map(f64::from), direction.map(f64::from))?;
     let background = [f32::from(u8::from(shared.plan.white)); 3];
-    let colour = [0, 1, 2].map(|c| {
-        target.alpha * target.colour[c] + (1.0 - target.alpha) * background[c]
-    });
+    let colour =
+        [0, 1, 2].map(|c| target.alpha * target.colour[c] + (1.0 - target.alpha) * background[c]);
     Some((ray, Aim { colour, background }))
 }

@@ -93,7 +93,7 @@ pub fn find_crop(
         ground = search.ground();
     }
     let cut = ground.map_or(f32::NEG_INFINITY, |(_, height)| {
-        height + 1.0 * search.lattice.spacing
+        height + search.lattice.spacing
     });
     search.product(centre, cut, ground.is_some())
 }
@@ -180,7 +180,11 @@ impl Search {
             let bin = ((height - low) / self.lattice.spacing) as usize;
             areas[bin.min(bins - 1)] += area;
         }
-        let of = |b: usize| areas[b.saturating_sub(1)..(b + 2).min(bins)].iter().sum::<f32>();
+        let of = |b: usize| {
+            areas[b.saturating_sub(1)..(b + 2).min(bins)]
+                .iter()
+                .sum::<f32>()
+        };
         let best = (0..bins).max_by(|a, b| of(*a).total_cmp(&of(*b)))?;
         let side = self.lattice.spacing * (self.lattice.size[0] - 1) as f32;
         if of(best) < LEAST_GROUND * side * side {
@@ -209,9 +213,8 @@ impl Search {
         let lattice = &self.lattice;
         let middle = self.crop.to_local(centre);
         let reach = 0.5 * (self.crop.high[0] - self.crop.low[0]);
-        let solid = |i: usize| {
-            self.values[i] > self.level && lattice.position(lattice.at(i))[2] >= cut
-        };
+        let solid =
+            |i: usize| self.values[i] > self.level && lattice.position(lattice.at(i))[2] >= cut;
         let mut seen = vec![false; lattice.len()];
         let mut best: Option<(f32, [f32; 3], [f32; 3])> = None;
         let mut stack = Vec::new();

@@ -1,54 +1,63 @@
 //! From a fitted field to the surface of the product in it.
 
 mod crop;
+mod depth;
 mod paint;
 
 pub use crop::{Crop, find_crop};
 pub use paint::Painter;
 
-use crate::fitted::Query;
+use crate::fitted::Fitted;
+use depth::DepthMaps;
 use nalgebra::Vector3;
 use packshot_core::{CancelToken, Error, Result};
 use packshot_geometry::Mesh;
+use packshot_geometry::lens::LensCamera;
 use packshot_geometry::marching_cubes::{Lattice, follow_surface};
 use packshot_geometry::smoothing::smooth;
+use rayon::prelude::*;
 
-/// A surface is where light loses this share of its logarithm within a hundredth of the product's
-/// longest side.
+/// Things begin where light loses this share of its logarithm within a hundredth of the scene
+/// that is looked at.
 const THICKNESS: f32 = 0.7;
-/// Logarithms of densities are cut to this distance from the level, so that single values far out
-/// do not pull vertices.
-const CUT: f32 = 4.0;
 /// Parts of the surface with a smaller share of the area of the largest are floaters.
 const LEAST_AREA_SHARE: f64 = 0.01;
 
-/// The density at which a product of this size has its surface.
+/// The density at which things in a scene of this size begin.
 pub(crate) fn surface_density(longest_side: f32) -> f32 {
     THICKNESS / (0.01 * longest_side)
 }
 
-/// The closed surface of the field within `crop`, in the world of the field: `cells` cubes along the
-/// longest side, floaters and hollows left out, a little smoothed.
+/// The closed surface of the field within `crop`, as `cameras` see it, in the world of the field:
+/// `cells` cubes along the longest side, floaters and hollows left out, a little smoothed.
 ///
 /// # Errors
 /// `BadInput` when there is no surface; `Cancelled`.
-pub fn surface(query: &Query<'_>, crop: &Crop, cells: usize, cancel: &CancelToken) -> Result<Mesh> {
+pub fn surface(
+    fitted: &Fitted,
+    cameras: &[LensCamera],
+    crop: &Crop,
+    cells: usize,
+    cancel: &CancelToken,
+) -> Result<Mesh> {
     let sides: [f32; 3] = [0, 1, 2].map(|a| crop.high[a] - crop.low[a]);
     let longest = sides.iter().copied().fold(0.0, f32::max);
     let margin = 1.5 * longest / cells.max(1) as f32;
     let lattice = Lattice::around(crop.low, crop.high, margin, cells)?;
-    let level = surface_density(longest).ln();
+    let maps = DepthMaps::render(fitted, cameras, crop, lattice.spacing, cancel)?;
     let values = |points: &[[u32; 3]]| -> Result<Vec<f32>> {
-        let local: Vec<[f32; 3]> = points.iter().map(|p| lattice.position(*p)).collect();
-        let world: Vec<[f32; 3]> = local.iter().map(|p| crop.to_world(*p)).collect();
-        let densities = query.densities(&world, cancel)?;
-        let pairs = local.iter().zip(densities);
-        Ok(pairs
-            .map(|(p, density)| {
-                if crop.contains(*p) && density > 0.0 {
-                    (density.ln() - level).clamp(-CUT, CUT)
+        if cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        Ok(points
+            .par_iter()
+            .with_min_len(64)
+            .map(|point| {
+                let local = lattice.position(*point);
+                if crop.contains(local) {
+                    maps.inside(crop.to_world(local))
                 } else {
-                    -CUT
+                    -1.0
                 }
             })
             .collect())
@@ -56,9 +65,8 @@ pub fn surface(query: &Query<'_>, crop: &Crop, cells: usize, cancel: &CancelToke
     let mut mesh = follow_surface(&lattice, 0.0, values)?.mesh;
     drop_floaters(&mut mesh);
     if mesh.triangles.is_empty() {
-        return Err(Error::bad_input("the field has no surface here").with_hint(
-            "fit longer, or give a box that holds the product with --crop",
-        ));
+        return Err(Error::bad_input("the field has no surface here")
+            .with_hint("fit longer, or give a box that holds the product with --crop"));
     }
     smooth(&mut mesh, 4);
     for position in &mut mesh.positions {

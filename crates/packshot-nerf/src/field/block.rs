@@ -39,6 +39,8 @@ impl Prepared {
 #[derive(Default)]
 pub(crate) struct Block {
     len: usize,
+    /// Seconds spent in reading the grid.
+    pub(crate) encoding_secs: f64,
     features: Vec<f32>,
     hidden: Vec<f32>,
     /// Rows of the colour network's inputs; the density network writes the first sixteen.
@@ -87,6 +89,7 @@ impl Block {
         if n == 0 {
             return;
         }
+        let start = std::time::Instant::now();
         grid::encode(
             &field.levels,
             shape.grid.features,
@@ -95,6 +98,7 @@ impl Block {
             &mut self.features,
             channels,
         );
+        self.encoding_secs += start.elapsed().as_secs_f64();
         gemm(
             (n, hidden, channels),
             Left::rows(&self.features, channels),

@@ -1,9 +1,9 @@
 //! A field as the bytes of a safetensors file.
 
 use super::adam::Moments;
+use super::config::TrainState;
 use super::occupancy::Occupancy;
 use super::plan::Plan;
-use super::train::TrainState;
 use super::{FieldShape, HashField};
 use packshot_core::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};

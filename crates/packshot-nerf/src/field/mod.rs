@@ -7,10 +7,13 @@
 
 mod adam;
 pub(crate) mod block;
+mod chunk;
+mod config;
 mod file;
 mod hull;
 mod occupancy;
 mod photos;
+mod pixels;
 mod plan;
 mod ray;
 mod render;
@@ -18,15 +21,16 @@ mod scene;
 mod train;
 
 pub use adam::Moments;
+pub use config::{PartSecs, StepReport, TrainConfig, TrainState};
 pub use file::FieldFile;
 pub use occupancy::Occupancy;
 pub use photos::Photo;
 pub(crate) use photos::Photos;
-pub(crate) use plan::{attention, has_alpha, object_box};
 pub use plan::{Plan, plan};
+pub(crate) use plan::{attention, has_alpha, object_box};
 pub use render::{View, Viewable, render};
 pub use scene::{March, Samples, Scene, march};
-pub use train::{StepReport, TrainConfig, TrainState, Trainer};
+pub use train::Trainer;
 
 use crate::grid::{GridShape, Level};
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
@@ -86,6 +90,12 @@ impl FieldShape {
     /// Floating-point operations of both networks and the interpolation of one sample, forward.
     pub fn flop_per_sample(&self) -> f64 {
         2.0 * (self.network_parameters() + 8 * self.grid.channels()) as f64
+    }
+
+    /// Likewise, of its density alone.
+    pub fn flop_per_density(&self) -> f64 {
+        let [(a, b), (c, d), ..] = self.matrices();
+        2.0 * (a * b + c * d + 8 * self.grid.channels()) as f64
     }
 
     /// # Errors

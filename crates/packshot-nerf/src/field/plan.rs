@@ -1,11 +1,11 @@
 //! Settings that follow from the photos.
 
 use super::FieldShape;
+use super::config::TrainConfig;
 use super::hull;
 use super::occupancy::Occupancy;
 use super::photos::Photo;
 use super::scene::{March, Scene};
-use super::train::TrainConfig;
 use crate::grid::GridShape;
 use crate::grid::Lattice;
 use packshot_core::{Error, Result};

@@ -8,135 +8,20 @@
 
 use super::adam::{Moments, corrected_rate, step as adam_step};
 use super::block::{Block, Prepared};
+use super::chunk::{BLOCK, CHUNK, Chunk, Shared, give_back, take};
+use super::config::{PartSecs, StepReport, TrainConfig, TrainState};
 use super::occupancy::Occupancy;
 use super::photos::{Photo, Photos};
-use super::ray::{RayScratch, RayTarget};
-use super::scene::{March, Samples, Scene, march};
+use super::pixels::{Pixels, useful_pixels};
+use super::ray::RayScratch;
+use super::scene::{March, Scene};
 use super::{FieldShape, HashField, hull};
-use crate::encoding::spherical;
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
-/// Rays of a chunk.
-const CHUNK: usize = 64;
-/// Samples that go through the networks together, unless one ray has more.
-const BLOCK: usize = 384;
 /// Steps from one update of the occupancy to the next.
 const OCCUPANCY_EVERY: u64 = 16;
-
-/// What to train with.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct TrainConfig {
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Samples that a step aims at; the number of rays follows.
-    pub samples_per_step: usize,
-    /// Step size of Adam at the start.
-    pub rate: f32,
-    /// Share of it that is left at the end.
-    pub final_rate: f32,
-    /// Share of the run after which the step size begins to fall.
-    pub hold: f32,
-    /// Pull of the networks' weights towards zero.
-    pub weight_decay: f32,
-    /// Weight of the distortion loss.
-    pub distortion: f32,
-    /// Cells along a side of the occupancy grid.
-    pub occupancy_side: usize,
-    /// Whether photos with alpha carve the scene before training.
-    pub carve: bool,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            samples_per_step: 1 << 14,
-            rate: 1e-2,
-            final_rate: 0.02,
-            hold: 0.3,
-            weight_decay: 1e-6,
-            distortion: 0.0,
-            occupancy_side: 128,
-            carve: true,
-        }
-    }
-}
-
-/// What a step did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct StepReport {
-    /// Mean squared error of the pixels, on their backgrounds.
-    pub mse: f64,
-    /// Rays.
-    pub rays: usize,
-    /// Samples whose density was asked for.
-    pub samples: usize,
-    /// Samples that light reached: those that were shaded and trained.
-    pub shaded: usize,
-    /// Seconds in the rays, and in the grid's levels with Adam.
-    pub seconds: [f64; 2],
-}
-
-/// The state of a chunk of rays, kept from step to step for its memory.
-#[derive(Default)]
-struct Chunk {
-    samples: Samples,
-    rays: Vec<(RayTarget, std::ops::Range<usize>)>,
-    positions: [Vec<f32>; 3],
-    d_features: Vec<Vec<f32>>,
-    d_network: Vec<f32>,
-    d_appearance: Vec<f32>,
-    photos: Vec<u32>,
-    squares: f64,
-    marched: usize,
-}
-
-/// What all threads read during a step.
-struct Shared<'a> {
-    field: &'a HashField,
-    appearance: &'a [f32],
-    prepared: Prepared,
-    occupancy: &'a Occupancy,
-    photos: &'a Photos,
-    pixels: &'a Pixels,
-    scene: Scene,
-    march: March,
-    config: TrainConfig,
-    step: u64,
-    /// One over the number of channels of all rays.
-    share: f32,
-    blocks: &'a Mutex<Vec<(Block, RayScratch)>>,
-}
-
-/// Which pixels are trained on.
-enum Pixels {
-    /// All; the numbers are the pixels of the photos before each.
-    All(Vec<u64>),
-    /// Those whose rays meet anything: photo and pixel.
-    Listed(Vec<(u32, u32)>),
-}
-
-/// Photos with more pixels than this are not listed one by one.
-const LIST_LIMIT: u64 = 1 << 24;
-
-impl Pixels {
-    fn draw(&self, noise: &mut NoiseStream) -> (usize, usize) {
-        match self {
-            Self::Listed(list) => {
-                let (photo, pixel) = list[noise.below(list.len())];
-                (photo as usize, pixel as usize)
-            }
-            Self::All(starts) => {
-                let total = starts.last().copied().unwrap_or(0);
-                let at = noise.below(total as usize) as u64;
-                let photo = starts.partition_point(|s| *s <= at) - 1;
-                (photo, (at - starts[photo]) as usize)
-            }
-        }
-    }
-}
 
 /// A field in training.
 pub struct Trainer {
@@ -157,21 +42,6 @@ pub struct Trainer {
     rays: usize,
     chunks: Vec<Chunk>,
     blocks: Mutex<Vec<(Block, RayScratch)>>,
-}
-
-/// What a checkpoint holds beside the field.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainState {
-    /// Steps done.
-    pub step: u64,
-    /// Rays of the next step.
-    pub rays: usize,
-    /// Moments of the grid's entries.
-    pub table: Moments,
-    /// Moments of the networks' weights.
-    pub network: Moments,
-    /// Moments of the appearances.
-    pub appearance: Moments,
 }
 
 impl Trainer {
@@ -355,10 +225,17 @@ impl Trainer {
         let marched: usize = used.iter().map(|c| c.marched).sum();
         let shaded: usize = used.iter().map(|c| c.positions[0].len()).sum();
         self.step += 1;
+        let mut parts = PartSecs::default();
+        for chunk in used {
+            parts.add(&chunk.parts);
+        }
         let rate = corrected_rate(self.rate(progress), self.step);
-        self.learn(chunks, rate);
+        self.learn(chunks, rate, &mut parts);
         if self.step.is_multiple_of(OCCUPANCY_EVERY) {
+            let start = std::time::Instant::now();
             self.update_occupancy();
+            // Of all threads: it runs in parallel.
+            parts.occupancy = start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
         }
         let report = StepReport {
             mse,
@@ -369,6 +246,7 @@ impl Trainer {
                 (middle - started).as_secs_f64(),
                 middle.elapsed().as_secs_f64(),
             ],
+            parts,
         };
         // As many rays as fill a step, never more than twice as many as in this one.
         let fitting = self.config.samples_per_step as f64 * rays as f64 / shaded.max(1) as f64;
@@ -377,7 +255,7 @@ impl Trainer {
     }
 
     /// Adds up the gradients of the chunks and moves the parameters.
-    fn learn(&mut self, chunks: usize, rate: f32) {
+    fn learn(&mut self, chunks: usize, rate: f32, parts: &mut PartSecs) {
         let used = &self.chunks[..chunks];
         let features = self.field.shape.grid.features;
         let mut tasks = Vec::with_capacity(self.field.levels.len());
@@ -397,18 +275,30 @@ impl Trainer {
             }
         }
         // The finest levels take longest and go first.
-        tasks
+        let secs: Vec<[f64; 2]> = tasks
             .into_par_iter()
             .rev()
             .with_max_len(1)
-            .for_each(|(l, level, p, m, v, g)| {
+            .map(|(l, level, p, m, v, g)| {
+                let start = std::time::Instant::now();
                 for chunk in used {
                     let positions = [0, 1, 2].map(|c| &chunk.positions[c][..]);
                     crate::grid::scatter(level, features, positions, &chunk.d_features[l], g);
                 }
+                let middle = std::time::Instant::now();
                 adam_step(p, m, v, g, rate, 0.0);
-            });
+                [
+                    (middle - start).as_secs_f64(),
+                    middle.elapsed().as_secs_f64(),
+                ]
+            })
+            .collect();
+        for [scattering, optimiser] in secs {
+            parts.scattering += scattering;
+            parts.optimiser += optimiser;
+        }
 
+        let start = std::time::Instant::now();
         let mut gradient = vec![0.0; self.field.network.len()];
         for chunk in used {
             for (sum, d) in gradient.iter_mut().zip(&chunk.d_network) {
@@ -447,6 +337,7 @@ impl Trainer {
                 0.0,
             );
         }
+        parts.optimiser += start.elapsed().as_secs_f64();
     }
 
     /// Asks for densities of some cells: all of them in the first updates, later a part.
@@ -510,194 +401,5 @@ impl Trainer {
             })
             .collect();
         self.occupancy.update(&measured.concat());
-    }
-}
-
-/// A block from the pool, or a new one.
-fn take(pool: &Mutex<Vec<(Block, RayScratch)>>) -> (Block, RayScratch) {
-    pool.lock()
-        .ok()
-        .and_then(|mut pool| pool.pop())
-        .unwrap_or_default()
-}
-
-fn give_back(pool: &Mutex<Vec<(Block, RayScratch)>>, block: (Block, RayScratch)) {
-    if let Ok(mut pool) = pool.lock() {
-        pool.push(block);
-    }
-}
-
-/// Where carving has left anything, only pixels whose rays meet it teach anything.
-fn useful_pixels(
-    photos: &Photos,
-    scene: &Scene,
-    settings: &March,
-    occupancy: &Occupancy,
-) -> Result<Pixels> {
-    let mut starts = vec![0u64];
-    for photo in 0..photos.photos.len() {
-        starts.push(starts[photo] + photos.pixels(photo) as u64);
-    }
-    let total = starts[photos.photos.len()];
-    if total == 0 {
-        return Err(Error::bad_input("the photos have no pixels"));
-    }
-    if scene.is_unbounded() || total > LIST_LIMIT {
-        return Ok(Pixels::All(starts));
-    }
-    let lists: Vec<Vec<(u32, u32)>> = (0..photos.photos.len())
-        .into_par_iter()
-        .map(|photo| {
-            let mut samples = Samples::default();
-            (0..photos.pixels(photo))
-                .filter(|pixel| {
-                    samples.clear();
-                    photos.target(photo, *pixel).is_some_and(|t| {
-                        let one = March {
-                            limit: 1,
-                            ..*settings
-                        };
-                        march(
-                            scene,
-                            &one,
-                            occupancy,
-                            t.origin,
-                            t.direction,
-                            0.5,
-                            &mut samples,
-                        ) > 0
-                    })
-                })
-                .map(|pixel| (photo as u32, pixel as u32))
-                .collect()
-        })
-        .collect();
-    let list = lists.concat();
-    if list.is_empty() {
-        return Err(
-            Error::bad_input("no ray of any photo meets the scene's box")
-                .with_hint("check the poses, or the box with --crop"),
-        );
-    }
-    Ok(Pixels::Listed(list))
-}
-
-impl Chunk {
-    fn run(&mut self, index: usize, shared: &Shared<'_>) {
-        let shape = &shared.field.shape;
-        let grid = &shape.grid;
-        self.samples.clear();
-        self.rays.clear();
-        self.positions.iter_mut().for_each(Vec::clear);
-        self.d_features.resize_with(grid.levels, Vec::new);
-        self.d_features.iter_mut().for_each(Vec::clear);
-        self.d_network.clear();
-        self.d_network.resize(shared.field.network.len(), 0.0);
-        self.d_appearance.clear();
-        self.photos.clear();
-        self.squares = 0.0;
-        let mut noise = NoiseStream::new(
-            Seed(shared.config.seed),
-            NoiseKey {
-                candidate: index as u32,
-                stage: Stage::Train,
-                step: shared.step as u32,
-            },
-        );
-        for _ in 0..CHUNK {
-            let (photo, pixel) = shared.pixels.draw(&mut noise);
-            let background = std::array::from_fn(|_| noise.uniform());
-            let jitter = noise.uniform();
-            let Some(target) = shared.photos.target(photo, pixel) else {
-                continue;
-            };
-            let first = self.samples.len();
-            march(
-                &shared.scene,
-                &shared.march,
-                shared.occupancy,
-                target.origin,
-                target.direction,
-                jitter,
-                &mut self.samples,
-            );
-            let target = RayTarget::new(&target, background, photo as u32);
-            self.rays.push((target, first..self.samples.len()));
-        }
-        self.marched = self.samples.len();
-        let (mut block, mut scratch) = take(shared.blocks);
-        let mut first = 0;
-        while first < self.rays.len() {
-            // Whole rays, as many as fill a block.
-            let start = self.rays[first].1.start;
-            let mut last = first + 1;
-            while last < self.rays.len() && self.rays[last].1.end - start <= BLOCK {
-                last += 1;
-            }
-            self.run_block(first..last, shared, &mut block, &mut scratch);
-            first = last;
-        }
-        give_back(shared.blocks, (block, scratch));
-    }
-
-    fn run_block(
-        &mut self,
-        rays: std::ops::Range<usize>,
-        shared: &Shared<'_>,
-        block: &mut Block,
-        scratch: &mut RayScratch,
-    ) {
-        let shape = &shared.field.shape;
-        let rays = &self.rays[rays];
-        let (Some(start), Some(end)) = (
-            rays.first().map(|r| r.1.start),
-            rays.last().map(|r| r.1.end),
-        ) else {
-            return;
-        };
-        let positions = self.samples.positions(start..end);
-        block.density(shared.field, &shared.prepared, positions);
-        scratch.reach(rays, &block.density, &self.samples, start);
-        block.compact(shape, &scratch.keep);
-        for (i, (target, _)) in rays.iter().enumerate() {
-            let harmonics = spherical::encode(target.direction);
-            let n = shape.appearance;
-            let own = &shared.appearance[target.photo as usize * n..][..n];
-            for sample in scratch.kept[i].clone() {
-                let inputs = block.view_inputs(shape, sample);
-                inputs[..harmonics.len()].copy_from_slice(&harmonics);
-                inputs[harmonics.len()..].copy_from_slice(own);
-            }
-        }
-        block.colour(shared.field, &shared.prepared);
-        block.start_gradients();
-        self.squares += scratch.losses(rays, block, shared.share, shared.config.distortion);
-        block.backward(shared.field, &mut self.d_network);
-
-        for sample in &scratch.keep {
-            for (to, from) in self.positions.iter_mut().zip(&positions) {
-                to.push(from[*sample as usize]);
-            }
-        }
-        let (channels, features) = (shape.grid.channels(), shape.grid.features);
-        for (l, to) in self.d_features.iter_mut().enumerate() {
-            for row in block.d_features[..block.len() * channels].chunks_exact(channels) {
-                to.extend_from_slice(&row[l * features..(l + 1) * features]);
-            }
-        }
-        if shape.appearance > 0 {
-            let inputs = shape.colour_inputs();
-            for (i, (target, _)) in rays.iter().enumerate() {
-                let mut sum = vec![0.0; shape.appearance];
-                for sample in scratch.kept[i].clone() {
-                    let row = &block.d_inputs[sample * inputs..(sample + 1) * inputs];
-                    for (sum, d) in sum.iter_mut().zip(&row[inputs - shape.appearance..]) {
-                        *sum += d;
-                    }
-                }
-                self.photos.push(target.photo);
-                self.d_appearance.extend(sum);
-            }
-        }
     }
 }

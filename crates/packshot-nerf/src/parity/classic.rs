@@ -25,7 +25,7 @@ pub(super) fn training(file: &TensorFile, case: &mut CaseResult) -> Result<()> {
     let raw = file.values("raw")?;
     case.compare(
         "raw",
-        wide(block.raw().as_flattened()),
+        wide(first.raw.as_flattened()),
         raw.iter().copied(),
         5e-5 * largest(raw),
     );
@@ -34,7 +34,12 @@ pub(super) fn training(file: &TensorFile, case: &mut CaseResult) -> Result<()> {
     case.compare("acc", first.opacity.iter().copied(), expected("acc")?, 1e-5);
     let depths = file.values("depth")?;
     let tolerance = 1e-5 * largest(depths).max(1.0);
-    case.compare("depth", first.depth.iter().copied(), expected("depth")?, tolerance);
+    case.compare(
+        "depth",
+        first.depth.iter().copied(),
+        expected("depth")?,
+        tolerance,
+    );
     case.compare_relative("loss", [first.loss], expected("loss")?, 1e-9, 1e-5);
     for layer in &network.layers {
         for (kind, range) in [("w", &layer.weights), ("b", &layer.bias)] {
@@ -51,7 +56,13 @@ pub(super) fn training(file: &TensorFile, case: &mut CaseResult) -> Result<()> {
     for step in 1..=3 {
         let pass = batch.run(&network, &mut block);
         losses.push(pass.loss);
-        adam_step(&mut network.parameters, &mut moments, &pass.gradient, RATE, step);
+        adam_step(
+            &mut network.parameters,
+            &mut moments,
+            &pass.gradient,
+            RATE,
+            step,
+        );
     }
     case.compare_relative("adam_losses", losses, expected("adam_losses")?, 1e-9, 1e-5);
     for layer in &network.layers {
@@ -65,7 +76,10 @@ pub(super) fn training(file: &TensorFile, case: &mut CaseResult) -> Result<()> {
             let gradient = file.values(&format!("g.{}.{kind}", layer.name))?;
             let counts = |values: Vec<f64>| -> Vec<f64> {
                 let pairs = values.into_iter().zip(gradient);
-                pairs.filter(|(_, g)| g.abs() >= 1e-7).map(|(v, _)| v).collect()
+                pairs
+                    .filter(|(_, g)| g.abs() >= 1e-7)
+                    .map(|(v, _)| v)
+                    .collect()
             };
             let got = counts(wide(&network.parameters[range.clone()]));
             let expected = counts(file.values(&name)?.to_vec());
@@ -106,7 +120,12 @@ pub(super) fn network(file: &TensorFile, case: &mut CaseResult) -> Result<()> {
             let norm = values.iter().map(|v| v * v).sum::<f64>().sqrt();
             let got = [values.iter().sum(), norm, *first, *last];
             // Sums over many entries of both signs are as exact as their norm.
-            case.compare(&name, got, expected.iter().copied(), 1e-4 * largest(expected));
+            case.compare(
+                &name,
+                got,
+                expected.iter().copied(),
+                1e-4 * largest(expected),
+            );
         }
     }
     Ok(())
@@ -155,11 +174,14 @@ struct Batch {
     z: Vec<f32>,
     per_ray: usize,
     target: Vec<[f32; 3]>,
+    /// The reference multiplies the density's output by this.
+    gain: f32,
 }
 
 /// What came out of it.
 #[derive(Default)]
 struct Outcome {
+    raw: Vec<[f32; RAW]>,
     rgb: Vec<f64>,
     opacity: Vec<f64>,
     depth: Vec<f64>,
@@ -175,9 +197,18 @@ impl Batch {
             z: file.f32s("z")?,
             per_ray: last(file, "z")?,
             target: rows32(file, "target")?,
+            gain: match file.text("sigma_gain") {
+                Some(_) => file.number("sigma_gain")? as f32,
+                None => 1.0,
+            },
         };
         let rays = batch.origins.len();
-        if [batch.directions.len(), batch.target.len(), batch.z.len() / batch.per_ray] != [rays; 3] {
+        if [
+            batch.directions.len(),
+            batch.target.len(),
+            batch.z.len() / batch.per_ray,
+        ] != [rays; 3]
+        {
             return Err(Error::bad_input("not one row a ray").at("rays_d"));
         }
         Ok(batch)
@@ -202,12 +233,16 @@ impl Batch {
             positions.extend(z.iter().map(|z| [0, 1, 2].map(|c| o[c] + z * d[c])));
         }
         block.forward(network, &prepared, &positions, &views, self.per_ray);
-        let mut out = Outcome::default();
+        let gained = |[r, g, b, density]: [f32; RAW]| [r, g, b, self.gain * density];
+        let mut out = Outcome {
+            raw: block.raw().iter().copied().map(gained).collect(),
+            ..Outcome::default()
+        };
         let mut d_raw = Vec::with_capacity(self.z.len());
         let channels = (3 * lengths.len()) as f32;
         for (i, length) in lengths.iter().enumerate() {
             let part = i * self.per_ray..(i + 1) * self.per_ray;
-            let (raw, z) = (&block.raw()[part.clone()], &self.z[part]);
+            let (raw, z) = (&out.raw[part.clone()], &self.z[part]);
             let ray = composite(raw, z, *length, None);
             let mut cot = Cotangent::default();
             for (c, value) in ray.on([1.0; 3]).into_iter().enumerate() {
@@ -219,7 +254,8 @@ impl Batch {
             }
             out.opacity.push(f64::from(ray.opacity));
             out.depth.push(f64::from(ray.depth));
-            d_raw.extend(composite_backward(raw, z, *length, None, &cot));
+            let gradient = composite_backward(raw, z, *length, None, &cot);
+            d_raw.extend(gradient.into_iter().map(gained));
         }
         out.gradient = vec![0.0; network.parameters.len()];
         block.backward(network, &prepared, &d_raw, &mut out.gradient);

@@ -1,9 +1,9 @@
 //! How close a field comes to photos that it has not seen.
 
 use super::photos::{Named, on_white};
+use super::trainers::AnyTrainer;
 use packshot_core::{Context, Image, Result};
 use packshot_geometry::metrics::{Edge, psnr, ssim};
-use packshot_nerf::field::{Viewable, render};
 use serde::Serialize;
 
 /// The score of a held-out view.
@@ -19,7 +19,7 @@ pub struct ViewScore {
 
 /// Renders the views, scores them, and hands each pair (photo, rendered) on.
 pub(super) fn measure(
-    what: &Viewable<'_>,
+    trainer: &AnyTrainer,
     views: &[Named],
     context: &Context<'_>,
     mut each: impl FnMut(&str, &Image, &Image) -> Result<()>,
@@ -28,7 +28,9 @@ pub(super) fn measure(
         .iter()
         .map(|view| {
             let photo = on_white(&view.photo.image)?;
-            let rendered = render(what, &view.photo.camera, context.cancel_token())?.on([1.0; 3]);
+            let rendered = trainer
+                .render(&view.photo.camera, context.cancel_token())?
+                .on([1.0; 3]);
             each(&view.name, &photo, &rendered)?;
             Ok(ViewScore {
                 name: view.name.clone(),

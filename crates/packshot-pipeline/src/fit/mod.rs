@@ -4,15 +4,20 @@ mod cameras;
 mod chart;
 mod measure;
 mod photos;
+mod poses;
+pub mod product;
 mod record;
 mod run;
+mod trainers;
 
 pub(crate) use cameras::CameraList;
 pub use cameras::CameraRecord;
 pub use measure::ViewScore;
+pub use product::{CropChoice, Kept};
 pub use record::{CurvePoint, FitReport};
+pub use trainers::PlanRecord;
 
-use packshot_core::{Context, Error, Message, Result};
+use packshot_core::{Context, Error, ErrorKind, Message, Result};
 use packshot_formats::photo_sets::read_photo_set;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -36,9 +41,45 @@ pub enum Effort {
     Secs(f64),
 }
 
+/// Kind of field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldKind {
+    /// Hash grid and small networks.
+    #[default]
+    Hash,
+    /// Positional encoding and two deep networks.
+    Mlp,
+}
+
+impl FieldKind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Mlp => "mlp",
+        }
+    }
+}
+
+/// Where the cameras come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoseSource {
+    /// With the photos.
+    #[default]
+    Given,
+    /// COLMAP finds them.
+    Colmap,
+}
+
 /// Settings of [`fit`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FitSettings {
+    /// Kind of field.
+    pub field: FieldKind,
+    /// Where the cameras come from.
+    pub poses: PoseSource,
     /// How long to train.
     pub effort: Effort,
     /// Photos are made this many times smaller.
@@ -49,16 +90,24 @@ pub struct FitSettings {
     pub resume: bool,
     /// Seed of everything random.
     pub seed: u64,
+    /// What of the scene is the product; without it, nothing is looked for.
+    pub crop: CropChoice,
+    /// Longest side of the product in metres.
+    pub size_m: Option<f64>,
 }
 
 impl Default for FitSettings {
     fn default() -> Self {
         Self {
+            field: FieldKind::Hash,
+            poses: PoseSource::Given,
             effort: Effort::Secs(300.0),
             downscale: 1,
             eval: false,
             resume: false,
             seed: 0,
+            crop: CropChoice::None,
+            size_m: None,
         }
     }
 }
@@ -92,15 +141,30 @@ pub fn fit(
     context: &Context<'_>,
 ) -> Result<FitReport> {
     settings.check()?;
-    let set = read_photo_set(photos)?;
+    let set = match settings.poses {
+        PoseSource::Given => {
+            let set = read_photo_set(photos)?;
+            prepare_folder(target, settings.resume, force)?;
+            set
+        }
+        PoseSource::Colmap => {
+            prepare_folder(target, settings.resume, force)?;
+            poses::by_colmap(photos, target, context).inspect_err(|_| {
+                // What is not empty stays.
+                for folder in [target.join("views"), target.to_owned()] {
+                    let _ = std::fs::remove_dir(folder);
+                }
+            })?
+        }
+    };
     for note in &set.notes {
         context.warn(note.code, note.text.clone(), None);
     }
-    prepare_folder(target, settings.resume, force)?;
     let result = run::run(&set, target, settings, context);
     if let Err(error) = result {
         let checkpoint = target.join(CHECKPOINT_FILE);
-        return Err(if checkpoint.is_file() {
+        let asked_wrongly = error.kind() == ErrorKind::Usage;
+        return Err(if checkpoint.is_file() && !asked_wrongly {
             error.with_hint(format!(
                 "the same command with --resume goes on from {}",
                 checkpoint.display()
@@ -128,8 +192,17 @@ fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
             .at(checkpoint.display())
             .with_hint("leave --resume out to start a fit"));
     }
-    let filled = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some());
-    let ours = checkpoint.is_file() || target.join(FIELD_FILE).is_file();
+    // Empty folders and COLMAP's work are in nobody's way.
+    let filled = std::fs::read_dir(target).is_ok_and(|entries| {
+        let mut entries = entries.filter_map(|e| Some(e.ok()?.path()));
+        entries.any(|path| {
+            let empty = std::fs::read_dir(&path).is_ok_and(|mut inside| inside.next().is_none());
+            !empty && !path.ends_with(poses::WORK)
+        })
+    });
+    let ours = [CHECKPOINT_FILE, FIELD_FILE, cameras::CAMERAS_FILE]
+        .iter()
+        .any(|name| target.join(name).is_file());
     if filled && !resume && !(force && ours) {
         let error = Error::usage(format!("{} already exists", target.display()));
         return Err(if ours {
@@ -142,7 +215,13 @@ fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
     std::fs::create_dir_all(target.join("views"))
         .map_err(|e| Error::io(format!("make {}", target.display()), e))?;
     if force && !resume {
-        for name in [CHECKPOINT_FILE, FIELD_FILE, REPORT_FILE, "report.md"] {
+        for name in [
+            CHECKPOINT_FILE,
+            FIELD_FILE,
+            REPORT_FILE,
+            product::PRODUCT_FILE,
+            "report.md",
+        ] {
             let old: PathBuf = target.join(name);
             if old.is_file() {
                 std::fs::remove_file(&old)

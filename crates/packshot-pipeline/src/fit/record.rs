@@ -1,9 +1,10 @@
 //! `report.json` and `report.md`.
 
 use super::measure::ViewScore;
+use super::product::Kept;
+use super::trainers::PlanRecord;
 use super::{FitSettings, REPORT_FILE};
 use packshot_core::{CpuLevel, Error, Result};
-use packshot_nerf::field::Plan;
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
@@ -46,8 +47,8 @@ pub struct FitReport {
     pub photos: usize,
     /// Photos that the set itself calls the least sharp, when it says so.
     pub blurred: Vec<String>,
-    /// Share of the scene's cells that hold anything.
-    pub occupied: f64,
+    /// Share of the scene's cells that hold anything, where the field keeps count.
+    pub occupied: Option<f64>,
     /// Threads.
     pub threads: usize,
     /// Instruction set.
@@ -55,7 +56,10 @@ pub struct FitReport {
     /// What was asked for.
     pub settings: FitSettings,
     /// What followed from the photos.
-    pub plan: Plan,
+    pub plan: PlanRecord,
+    /// What was kept of the scene, with `--crop`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// The course of the training.
     pub curve: Vec<CurvePoint>,
     /// Version of the program.
@@ -90,17 +94,35 @@ impl FitReport {
         };
         let _ = writeln!(
             text,
-            "| | |\n|---|---|\n| photos trained on | {} |\n| steps | {} |\n| rays | {} ({:.0} a second) |\n| samples | {} ({:.2} M a second) |\n| occupied | {:.2} % of the scene |\n| threads | {}, {} |\n",
+            "| | |\n|---|---|\n| photos trained on | {} |\n| steps | {} |\n| rays | {} ({:.0} a second) |\n| samples | {} ({:.2} M a second) |\n| threads | {}, {} |\n",
             self.photos,
             self.steps,
             self.rays,
             self.rays as f64 / self.train_secs.max(1e-9),
             self.samples,
             self.samples as f64 / self.train_secs.max(1e-9) / 1e6,
-            100.0 * self.occupied,
             self.threads,
             self.cpu_level.name(),
         );
+        if let Some(share) = self.occupied {
+            let _ = writeln!(
+                text,
+                "{:.2} % of the scene's cells hold anything.\n",
+                100.0 * share
+            );
+        }
+        if let Some(kept) = &self.kept {
+            let [x, y, z] = kept.size_m;
+            let ground = if kept.on_ground {
+                "what it stands on is cut away"
+            } else {
+                "no surface under it was found"
+            };
+            let _ = writeln!(
+                text,
+                "The product, {x:.3} × {y:.3} × {z:.3} m; {ground}.\n\n![the product from four sides](product.png)\n"
+            );
+        }
         text.push_str("![PSNR against time](loss.png)\n\nGrey: training rays. Red: held-out photos. A line every 5 dB.\n");
         if !self.blurred.is_empty() {
             let _ = writeln!(

@@ -4,13 +4,15 @@ use super::cameras::{CameraList, CameraRecord};
 use super::chart::chart;
 use super::measure::{means, measure};
 use super::photos::{Named, load};
+use super::product::{CropChoice, keep};
 use super::record::{CurvePoint, FitReport};
-use super::{CHECKPOINT_FILE, Effort, FIELD_FILE, FitSettings, PREVIEW_FILE};
-use packshot_core::{Context, Error, Image, Message, Result, cpu_level};
+use super::trainers::AnyTrainer;
+use super::{Effort, FitSettings, PREVIEW_FILE};
+use packshot_core::{Context, Error, ErrorKind, Image, Message, Result, cpu_level};
 use packshot_formats::photo_sets::{PhotoSet, Split};
-use packshot_formats::{write_file, write_png};
+use packshot_formats::write_png;
 use packshot_geometry::lens::LensCamera;
-use packshot_nerf::field::{FieldFile, Photo, Plan, Trainer, Viewable, plan, render};
+use packshot_nerf::field::Photo;
 use std::path::Path;
 use std::time::Instant;
 
@@ -63,8 +65,8 @@ pub(super) fn run(
     let count = photos.len();
 
     let started = Instant::now();
-    let (mut trainer, plan) = trainer(photos, target, settings)?;
-    announce(&plan, &cameras, settings, context);
+    let mut trainer = AnyTrainer::start(photos, set, target, settings)?;
+    announce(&trainer, &cameras, settings, context);
     cameras.write(target)?;
     let mut totals = Totals {
         secs: started.elapsed().as_secs_f64(),
@@ -72,7 +74,6 @@ pub(super) fn run(
     };
     train_all(
         &mut trainer,
-        &plan,
         target,
         settings,
         &held_out,
@@ -80,13 +81,11 @@ pub(super) fn run(
         &mut totals,
         context,
     )?;
-    save(&trainer, &plan, target, true)?;
+    trainer.save(target, true)?;
 
     let stage = context.stage("measure", Some(held_out.len() as u64));
     let mut number = 0;
-    let appearance = trainer.mean_appearance();
-    let what = viewable(&trainer, &plan, &appearance);
-    let views = measure(&what, &held_out, context, |_, photo, rendered| {
+    let views = measure(&trainer, &held_out, context, |_, photo, rendered| {
         let name = format!("views/{number:03}.png");
         number += 1;
         write_png(&target.join(name), &side_by_side(photo, rendered)?)
@@ -97,6 +96,23 @@ pub(super) fn run(
         last.held_out_psnr = psnr;
     }
     write_png(&target.join("loss.png"), &chart(&totals.curve))?;
+    let kept = match settings.crop {
+        CropChoice::None => None,
+        _ => match keep(trainer.fitted(), &cameras, target, settings, context) {
+            Ok(kept) => Some(kept),
+            Err(stop) if stop.kind() == ErrorKind::Cancelled => return Err(stop),
+            // The field is done and good for another try.
+            Err(error) => {
+                let text = format!("the product was not found: {error}");
+                context.warn(
+                    "product",
+                    text,
+                    Some("give its box to `packshot mesh` with --crop"),
+                );
+                None
+            }
+        },
+    };
     let report = FitReport {
         schema: 1,
         psnr,
@@ -109,11 +125,12 @@ pub(super) fn run(
         shaded_samples: totals.shaded,
         photos: count,
         blurred: blurred(set),
-        occupied: trainer.occupancy().share(),
+        occupied: trainer.occupied(),
         threads: crate::machine::threads(),
         cpu_level: cpu_level(),
         settings: *settings,
-        plan,
+        plan: trainer.plan(),
+        kept,
         curve: totals.curve,
         version: env!("CARGO_PKG_VERSION"),
     };
@@ -121,55 +138,22 @@ pub(super) fn run(
     Ok(report)
 }
 
-/// A new trainer, or the one of the checkpoint.
-fn trainer(photos: Vec<Photo>, target: &Path, settings: &FitSettings) -> Result<(Trainer, Plan)> {
-    if !settings.resume {
-        let plan = plan(&photos, settings.seed)?;
-        let trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
-        return Ok((trainer, plan));
-    }
-    let path = target.join(CHECKPOINT_FILE);
-    let bytes =
-        std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-    let at = |e: Error| e.at(path.display());
-    let file = FieldFile::decode(&bytes).map_err(at)?;
-    let state = file.state.ok_or_else(|| {
-        at(Error::bad_input("this is no checkpoint").with_hint("fit again without --resume"))
-    })?;
-    let plan = file.plan;
-    let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
-    trainer
-        .restore(file.field, file.appearance, file.occupancy, state)
-        .map_err(at)?;
-    Ok((trainer, plan))
-}
-
 /// Says what the run will cost.
-fn announce(plan: &Plan, cameras: &CameraList, settings: &FitSettings, context: &Context<'_>) {
-    let pixels: usize = cameras.cameras.iter().map(|c| c.width * c.height).sum();
-    let parameters = plan.shape.grid.parameters();
-    let steps = match settings.effort {
-        Effort::Steps(steps) => steps as f64,
-        Effort::Secs(_) => 0.0,
-    };
-    context.send(Message::Cost {
-        flop: 3.0 * plan.shape.flop_per_sample() * plan.train.samples_per_step as f64 * steps,
-        // Pixels with alpha; entries with gradient and moments; a step's samples.
-        memory_bytes: (4 * pixels + 16 * parameters + 400 * plan.train.samples_per_step) as u64,
-    });
-    context.detail(format!(
-        "grid of {} levels up to 1/{:.0}, {:.1} M numbers; {:?}",
-        plan.shape.grid.levels,
-        plan.shape.grid.levels().last().map_or(0.0, |l| l.scale),
-        parameters as f64 / 1e6,
-        plan.scene
-    ));
+fn announce(
+    trainer: &AnyTrainer,
+    cameras: &CameraList,
+    settings: &FitSettings,
+    context: &Context<'_>,
+) {
+    let pixels = cameras.cameras.iter().map(|c| c.width * c.height).sum();
+    let (flop, memory_bytes, text) = trainer.cost(pixels, settings);
+    context.send(Message::Cost { flop, memory_bytes });
+    context.detail(text);
 }
 
 #[allow(clippy::too_many_arguments, reason = "what a run knows, passed once")]
 fn train_all(
-    trainer: &mut Trainer,
-    plan: &Plan,
+    trainer: &mut AnyTrainer,
     target: &Path,
     settings: &FitSettings,
     held_out: &[Named],
@@ -206,7 +190,7 @@ fn train_all(
             0.95
         };
         totals.mse = fade * totals.mse + (1.0 - fade) * report.mse;
-        stage.add_flop(3.0 * plan.shape.flop_per_sample() * report.shaded as f64);
+        stage.add_flop(trainer.flop_per_sample() * report.shaded as f64);
         unsaid += 1;
 
         if totals.secs - said >= PROGRESS_SECS {
@@ -222,7 +206,7 @@ fn train_all(
                 totals.rays as f64 / totals.secs
             );
             if let Err(stop) = stage.advance(unsaid, Some(note)) {
-                save(trainer, plan, target, false)?;
+                trainer.save(target, false)?;
                 return Err(stop);
             }
             unsaid = 0;
@@ -232,9 +216,7 @@ fn train_all(
             let due = settings.eval && progress >= next_eval;
             let held_out_psnr = if due {
                 next_eval += 0.1;
-                let appearance = trainer.mean_appearance();
-                let what = viewable(trainer, plan, &appearance);
-                means(&measure(&what, held_out, context, |_, _, _| Ok(()))?).0
+                means(&measure(trainer, held_out, context, |_, _, _| Ok(()))?).0
             } else {
                 None
             };
@@ -248,12 +230,12 @@ fn train_all(
         if totals.secs - shown >= PREVIEW_SECS {
             shown = totals.secs;
             if let Some(camera) = &preview {
-                write_preview(trainer, plan, camera, target, context)?;
+                write_preview(trainer, camera, target, context)?;
             }
         }
         if totals.secs - saved >= CHECKPOINT_SECS {
             saved = totals.secs;
-            save(trainer, plan, target, false)?;
+            trainer.save(target, false)?;
         }
     }
     stage.advance(unsaid, None)?;
@@ -265,41 +247,13 @@ fn train_all(
     });
     stage.finish();
     if let Some(camera) = &preview {
-        write_preview(trainer, plan, camera, target, context)?;
-    }
-    Ok(())
-}
-
-fn viewable<'a>(trainer: &'a Trainer, plan: &Plan, appearance: &'a [f32]) -> Viewable<'a> {
-    Viewable {
-        field: trainer.field(),
-        scene: plan.scene,
-        march: plan.march,
-        occupancy: trainer.occupancy(),
-        appearance,
-    }
-}
-
-/// Writes the checkpoint and, at the end, the field for itself.
-fn save(trainer: &Trainer, plan: &Plan, target: &Path, done: bool) -> Result<()> {
-    let mut file = FieldFile {
-        plan: *plan,
-        field: trainer.field().clone(),
-        occupancy: trainer.occupancy().clone(),
-        appearance: trainer.appearance().to_vec(),
-        state: Some(trainer.state()),
-    };
-    write_file(&target.join(CHECKPOINT_FILE), &file.encode()?)?;
-    if done {
-        file.state = None;
-        write_file(&target.join(FIELD_FILE), &file.encode()?)?;
+        write_preview(trainer, camera, target, context)?;
     }
     Ok(())
 }
 
 fn write_preview(
-    trainer: &Trainer,
-    plan: &Plan,
+    trainer: &AnyTrainer,
     camera: &LensCamera,
     target: &Path,
     context: &Context<'_>,
@@ -311,9 +265,7 @@ fn write_preview(
         intrinsics: i.resized(width, height),
         ..*camera
     };
-    let appearance = trainer.mean_appearance();
-    let what = viewable(trainer, plan, &appearance);
-    let view = render(&what, &small, context.cancel_token())?;
+    let view = trainer.render(&small, context.cancel_token())?;
     write_png(&target.join(PREVIEW_FILE), &view.on([1.0; 3]))
 }
 

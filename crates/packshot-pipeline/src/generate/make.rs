@@ -32,6 +32,8 @@ const MESH: MeshSettings = MeshSettings {
     surface: SurfaceMethod::Reconstruction,
     faces: Some(20_000),
     finish: Finish::VertexColours,
+    crop: crate::fit::CropChoice::None,
+    size_m: None,
 };
 
 /// An asset to be made.

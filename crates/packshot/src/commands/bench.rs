@@ -7,6 +7,7 @@ use crate::session::Session;
 use clap::ValueEnum;
 use packshot_core::Error;
 use packshot_pipeline::bench::{Part, bench, bench_point_e};
+use packshot_pipeline::bench_nerf::bench_nerf;
 use packshot_pipeline::precision::Precision;
 
 #[derive(Debug, clap::Subcommand)]
@@ -33,8 +34,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 5)]
         steps: usize,
     },
-    #[command(hide = true, disable_help_flag = true)]
-    Nerf(later::Anything),
+    /// Speed of training radiance fields, and where the time goes
+    Nerf {
+        /// Steps of the fast field that are measured
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        steps: usize,
+    },
     #[command(hide = true, disable_help_flag = true)]
     Render(later::Anything),
 }
@@ -80,7 +85,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
             bench_point_e(&model, steps, precision, &context)?
         }
         Command::Image { steps } => bench(Part::Image, steps, &context)?,
-        Command::Nerf(_) => return later::command("bench nerf"),
+        Command::Nerf { steps } => return nerf(steps, session),
         Command::Render(_) => return later::command("bench render"),
     };
     let text = format!(
@@ -101,6 +106,42 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
         report
             .error
             .map_or(String::new(), |e| format!(", relative error {e:.1e}")),
+    );
+    Ok(Report::new(text, to_json(&report)?))
+}
+
+/// The report of both fields.
+fn nerf(steps: usize, session: &Session) -> Result<Report, Error> {
+    let report = bench_nerf(steps, &session.context())?;
+    let (hash, mlp) = (&report.hash, &report.mlp);
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let shares = &hash.shares;
+    let text = format!(
+        "{} threads: {:.1} GFLOP/s at most, {:.0} M random entries/s at most\n\
+         hash: {:.0} rays/s, {:.2} M samples/s, {:.2} M of them trained/s; {:.1} GFLOP/s ({}), {:.0} M entries/s ({})\n\
+         \x20     marching {}, encoding {}, networks {}, compositing {}, gradients of the grid {}, optimiser {}, occupancy {}\n\
+         mlp: {:.1} rays/s, {:.0} samples/s, {:.1} GFLOP/s ({})\n",
+        report.threads,
+        report.peak_gflops,
+        report.peak_gathers_m,
+        hash.rays_per_second,
+        hash.samples_per_second / 1e6,
+        hash.trained_samples_per_second / 1e6,
+        hash.gflops,
+        percent(hash.fraction_of_peak),
+        hash.gathers_m,
+        percent(hash.fraction_of_gathers),
+        percent(shares.marching),
+        percent(shares.encoding),
+        percent(shares.networks),
+        percent(shares.compositing),
+        percent(shares.scattering),
+        percent(shares.optimiser),
+        percent(shares.occupancy),
+        mlp.rays_per_second,
+        mlp.samples_per_second,
+        mlp.gflops,
+        percent(mlp.fraction_of_peak),
     );
     Ok(Report::new(text, to_json(&report)?))
 }

@@ -1,11 +1,11 @@
 //! `packshot fit`.
 
-use super::{draw_seed, later, to_json};
+use super::{draw_seed, to_json};
 use crate::output::Report;
 use crate::session::Session;
 use clap::ValueEnum;
-use packshot_core::Error;
-use packshot_pipeline::fit::{Effort, FitSettings, fit};
+use packshot_core::{Error, Length};
+use packshot_pipeline::fit::{CropChoice, Effort, FieldKind, FitSettings, PoseSource, fit};
 use packshot_pipeline::slug::slug;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -54,12 +54,34 @@ pub(crate) struct Options {
     /// Seed [default: drawn and recorded]
     #[arg(long, env = "PACKSHOT_SEED", hide_env = true, value_name = "N")]
     pub seed: Option<u64>,
-    #[arg(long, hide = true)]
-    pub poses: Option<String>,
-    #[arg(long, hide = true)]
-    pub crop: Option<String>,
-    #[arg(long, hide = true)]
-    pub size: Option<String>,
+    /// Where the cameras come from: `given` with the photos, or found by `colmap`, which must be
+    /// installed [default: given]
+    #[arg(long, env = "PACKSHOT_POSES", hide_env = true, value_name = "NAME")]
+    pub poses: Option<Poses>,
+    /// Find the product when the field is done: `auto` for what stands where the cameras look, or its
+    /// box in the scene, least x,y,z then greatest x,y,z; `mesh` and `cloud` then keep to it
+    #[arg(
+        long,
+        env = "PACKSHOT_CROP",
+        hide_env = true,
+        value_name = "BOX|auto",
+        allow_hyphen_values = true
+    )]
+    #[serde(deserialize_with = "crate::layers::from_text")]
+    pub crop: Option<CropChoice>,
+    /// Longest side of the product, such as 12cm
+    #[arg(long, env = "PACKSHOT_SIZE", hide_env = true, value_name = "LENGTH")]
+    #[serde(deserialize_with = "crate::layers::from_text")]
+    pub size: Option<Length>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Poses {
+    /// With the photos
+    Given,
+    /// By COLMAP, from the photos
+    Colmap,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -103,14 +125,14 @@ impl FromStr for Seconds {
 
 pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Result<Report, Error> {
     let flags = arguments.options;
-    if flags.field.or(file.field) == Some(Field::Mlp) {
-        later::flag("--field mlp", true)?;
+    let crop = flags.crop.or(file.crop);
+    let size = flags.size.or(file.size);
+    if size.is_some() && crop.is_none() {
+        return Err(Error::usage(
+            "--size needs the product, and without --crop the whole scene is kept",
+        )
+        .with_hint("add --crop auto, or give --size to `packshot mesh` and `cloud`"));
     }
-    if flags.poses.or(file.poses).is_some_and(|p| p != "given") {
-        later::flag("--poses", true)?;
-    }
-    later::flag("--crop", flags.crop.or(file.crop).is_some())?;
-    later::flag("--size", flags.size.or(file.size).is_some())?;
     // A flag for one of the two outranks both of the file.
     let effort = match (flags.steps, flags.time) {
         (Some(steps), _) => Effort::Steps(steps),
@@ -121,6 +143,16 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
         },
     };
     let settings = FitSettings {
+        field: match flags.field.or(file.field) {
+            Some(Field::Mlp) => FieldKind::Mlp,
+            Some(Field::Hash) | None => FieldKind::Hash,
+        },
+        poses: match flags.poses.or(file.poses) {
+            Some(Poses::Colmap) => PoseSource::Colmap,
+            Some(Poses::Given) | None => PoseSource::Given,
+        },
+        crop: crop.unwrap_or_default(),
+        size_m: size.map(|s| s.metres),
         effort,
         downscale: flags.downscale.or(file.downscale).unwrap_or(1),
         eval: arguments.eval,

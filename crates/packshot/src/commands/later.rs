@@ -16,12 +16,3 @@ pub(crate) fn command(name: &str) -> Result<Report, Error> {
     Err(Error::usage(format!("`packshot {name}` is not built yet"))
         .with_hint("`packshot --help` lists what this version can do"))
 }
-
-/// The error of a flag that is not built yet, when it was given.
-pub(crate) fn flag(name: &str, is_given: bool) -> Result<(), Error> {
-    if is_given {
-        return Err(Error::usage(format!("{name} is not built yet"))
-            .with_hint("leave it out; `--help` lists what this version can do"));
-    }
-    Ok(())
-}

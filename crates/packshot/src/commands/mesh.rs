@@ -3,7 +3,8 @@
 use super::to_json;
 use crate::output::Report;
 use crate::session::Session;
-use packshot_core::Error;
+use packshot_core::{Error, Length};
+use packshot_pipeline::fit::CropChoice;
 use packshot_pipeline::mesh::{Finish, MeshSettings, mesh};
 use packshot_pipeline::surface::SurfaceMethod;
 use serde::Deserialize;
@@ -11,8 +12,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Point cloud (PLY, GLB, glTF, OBJ) or folder of a generated asset
-    #[arg(value_name = "CLOUD")]
+    /// Folder of a fit, point cloud (PLY, GLB, glTF, OBJ) or folder of a generated asset
+    #[arg(value_name = "FIT|CLOUD")]
     pub input: PathBuf,
     /// PLY, GLB, OBJ or STL file to write
     #[arg(short, long, value_name = "FILE")]
@@ -52,6 +53,21 @@ pub(crate) struct Options {
     /// Keep the colours at the vertices (the default)
     #[arg(long, conflicts_with = "texture")]
     pub vertex_colours: bool,
+    /// Of a fit: `auto` for what stands where the cameras look, or the product's box in the scene,
+    /// least x,y,z then greatest x,y,z [default: as the fit was told, else auto]
+    #[arg(
+        long,
+        env = "PACKSHOT_CROP",
+        hide_env = true,
+        value_name = "BOX|auto",
+        allow_hyphen_values = true
+    )]
+    #[serde(deserialize_with = "crate::layers::from_text")]
+    pub crop: Option<CropChoice>,
+    /// Of a fit: longest side of the product, such as 12cm
+    #[arg(long, env = "PACKSHOT_SIZE", hide_env = true, value_name = "LENGTH")]
+    #[serde(deserialize_with = "crate::layers::from_text")]
+    pub size: Option<Length>,
 }
 
 pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Result<Report, Error> {
@@ -76,6 +92,8 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
         surface,
         faces: flags.faces.or(file.faces),
         finish: texture.map_or(Finish::VertexColours, Finish::Texture),
+        crop: flags.crop.or(file.crop).unwrap_or_default(),
+        size_m: flags.size.or(file.size).map(|s| s.metres),
     };
     let made = mesh(
         &arguments.input,

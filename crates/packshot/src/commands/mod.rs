@@ -1,6 +1,7 @@
 //! One module for each command: its arguments, its section of the file, their meaning.
 
 pub(crate) mod bench;
+pub(crate) mod cloud;
 pub(crate) mod convert;
 pub(crate) mod dataset;
 pub(crate) mod doctor;
@@ -41,7 +42,7 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Fit(arguments) => fit::run(arguments, file.fit, session),
         Command::View(arguments) => view::run(arguments, session),
         Command::Mesh(arguments) => mesh::run(arguments, file.mesh, session),
-        Command::Cloud(_) => later::command("cloud"),
+        Command::Cloud(arguments) => cloud::run(arguments, file.cloud, session),
         Command::Shoot(arguments) => shoot::run(*arguments, *file.shoot, session),
         Command::Scenes(arguments) => scenes::run(&arguments),
         Command::Parity(arguments) => parity::run(&arguments, session),

@@ -1,0 +1,202 @@
+//! A chunk of rays of a step: samples, networks, pixels, and back.
+
+use super::HashField;
+use super::block::{Block, Prepared};
+use super::config::{PartSecs, TrainConfig};
+use super::occupancy::Occupancy;
+use super::photos::Photos;
+use super::pixels::Pixels;
+use super::ray::{RayScratch, RayTarget};
+use super::scene::{March, Samples, Scene, march};
+use crate::encoding::spherical;
+use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
+use std::sync::Mutex;
+
+/// Rays of a chunk.
+pub(super) const CHUNK: usize = 64;
+/// Samples that go through the networks together, unless one ray has more.
+pub(super) const BLOCK: usize = 384;
+
+/// The state of a chunk of rays, kept from step to step for its memory.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) samples: Samples,
+    pub(super) rays: Vec<(RayTarget, std::ops::Range<usize>)>,
+    pub(super) positions: [Vec<f32>; 3],
+    pub(super) d_features: Vec<Vec<f32>>,
+    pub(super) d_network: Vec<f32>,
+    pub(super) d_appearance: Vec<f32>,
+    pub(super) photos: Vec<u32>,
+    pub(super) squares: f64,
+    pub(super) marched: usize,
+    pub(super) parts: PartSecs,
+}
+
+/// What all threads read during a step.
+pub(super) struct Shared<'a> {
+    pub(super) field: &'a HashField,
+    pub(super) appearance: &'a [f32],
+    pub(super) prepared: Prepared,
+    pub(super) occupancy: &'a Occupancy,
+    pub(super) photos: &'a Photos,
+    pub(super) pixels: &'a Pixels,
+    pub(super) scene: Scene,
+    pub(super) march: March,
+    pub(super) config: TrainConfig,
+    pub(super) step: u64,
+    /// One over the number of channels of all rays.
+    pub(super) share: f32,
+    pub(super) blocks: &'a Mutex<Vec<(Block, RayScratch)>>,
+}
+
+/// A block from the pool, or a new one.
+pub(super) fn take(pool: &Mutex<Vec<(Block, RayScratch)>>) -> (Block, RayScratch) {
+    pool.lock()
+        .ok()
+        .and_then(|mut pool| pool.pop())
+        .unwrap_or_default()
+}
+
+pub(super) fn give_back(pool: &Mutex<Vec<(Block, RayScratch)>>, block: (Block, RayScratch)) {
+    if let Ok(mut pool) = pool.lock() {
+        pool.push(block);
+    }
+}
+
+impl Chunk {
+    pub(super) fn run(&mut self, index: usize, shared: &Shared<'_>) {
+        let shape = &shared.field.shape;
+        let grid = &shape.grid;
+        self.samples.clear();
+        self.rays.clear();
+        self.positions.iter_mut().for_each(Vec::clear);
+        self.d_features.resize_with(grid.levels, Vec::new);
+        self.d_features.iter_mut().for_each(Vec::clear);
+        self.d_network.clear();
+        self.d_network.resize(shared.field.network.len(), 0.0);
+        self.d_appearance.clear();
+        self.photos.clear();
+        self.squares = 0.0;
+        self.parts = PartSecs::default();
+        let started = std::time::Instant::now();
+        let mut noise = NoiseStream::new(
+            Seed(shared.config.seed),
+            NoiseKey {
+                candidate: index as u32,
+                stage: Stage::Train,
+                step: shared.step as u32,
+            },
+        );
+        for _ in 0..CHUNK {
+            let (photo, pixel) = shared.pixels.draw(&mut noise);
+            let background = std::array::from_fn(|_| noise.uniform());
+            let jitter = noise.uniform();
+            let Some(target) = shared.photos.target(photo, pixel) else {
+                continue;
+            };
+            let first = self.samples.len();
+            march(
+                &shared.scene,
+                &shared.march,
+                shared.occupancy,
+                target.origin,
+                target.direction,
+                jitter,
+                &mut self.samples,
+            );
+            let target = RayTarget::new(&target, background, photo as u32);
+            self.rays.push((target, first..self.samples.len()));
+        }
+        self.marched = self.samples.len();
+        self.parts.marching = started.elapsed().as_secs_f64();
+        let (mut block, mut scratch) = take(shared.blocks);
+        block.encoding_secs = 0.0;
+        let mut first = 0;
+        while first < self.rays.len() {
+            // Whole rays, as many as fill a block.
+            let start = self.rays[first].1.start;
+            let mut last = first + 1;
+            while last < self.rays.len() && self.rays[last].1.end - start <= BLOCK {
+                last += 1;
+            }
+            self.run_block(first..last, shared, &mut block, &mut scratch);
+            first = last;
+        }
+        self.parts.encoding = block.encoding_secs;
+        self.parts.networks -= block.encoding_secs;
+        give_back(shared.blocks, (block, scratch));
+    }
+
+    fn run_block(
+        &mut self,
+        rays: std::ops::Range<usize>,
+        shared: &Shared<'_>,
+        block: &mut Block,
+        scratch: &mut RayScratch,
+    ) {
+        let shape = &shared.field.shape;
+        let rays = &self.rays[rays];
+        let (Some(start), Some(end)) = (
+            rays.first().map(|r| r.1.start),
+            rays.last().map(|r| r.1.end),
+        ) else {
+            return;
+        };
+        let positions = self.samples.positions(start..end);
+        let mut clock = std::time::Instant::now();
+        let mut lap = move || {
+            let now = std::time::Instant::now();
+            let secs = (now - clock).as_secs_f64();
+            clock = now;
+            secs
+        };
+        block.density(shared.field, &shared.prepared, positions);
+        self.parts.networks += lap();
+        scratch.reach(rays, &block.density, &self.samples, start);
+        block.compact(shape, &scratch.keep);
+        for (i, (target, _)) in rays.iter().enumerate() {
+            let harmonics = spherical::encode(target.direction);
+            let n = shape.appearance;
+            let own = &shared.appearance[target.photo as usize * n..][..n];
+            for sample in scratch.kept[i].clone() {
+                let inputs = block.view_inputs(shape, sample);
+                inputs[..harmonics.len()].copy_from_slice(&harmonics);
+                inputs[harmonics.len()..].copy_from_slice(own);
+            }
+        }
+        self.parts.compositing += lap();
+        block.colour(shared.field, &shared.prepared);
+        self.parts.networks += lap();
+        block.start_gradients();
+        self.squares += scratch.losses(rays, block, shared.share, shared.config.distortion);
+        self.parts.compositing += lap();
+        block.backward(shared.field, &mut self.d_network);
+        self.parts.networks += lap();
+
+        for sample in &scratch.keep {
+            for (to, from) in self.positions.iter_mut().zip(&positions) {
+                to.push(from[*sample as usize]);
+            }
+        }
+        let (channels, features) = (shape.grid.channels(), shape.grid.features);
+        for (l, to) in self.d_features.iter_mut().enumerate() {
+            for row in block.d_features[..block.len() * channels].chunks_exact(channels) {
+                to.extend_from_slice(&row[l * features..(l + 1) * features]);
+            }
+        }
+        if shape.appearance > 0 {
+            let inputs = shape.colour_inputs();
+            for (i, (target, _)) in rays.iter().enumerate() {
+                let mut sum = vec![0.0; shape.appearance];
+                for sample in scratch.kept[i].clone() {
+                    let row = &block.d_inputs[sample * inputs..(sample + 1) * inputs];
+                    for (sum, d) in sum.iter_mut().zip(&row[inputs - shape.appearance..]) {
+                        *sum += d;
+                    }
+                }
+                self.photos.push(target.photo);
+                self.d_appearance.extend(sum);
+            }
+        }
+    }
+}

@@ -231,7 +231,15 @@ unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize, const PART: bo
             a = a.wrapping_add(p.a_column);
             b = b.wrapping_add(p.b_stride);
         }
-        for (i, sums) in sums.iter().enumerate() {
+        // The loop below may index what it reads at run time; read from a copy, or the sums above
+        // would be kept in memory and written there in every round.
+        let mut done = [[V::splat(0.0); VECTORS]; ROWS];
+        for i in 0..ROWS {
+            for v in 0..VECTORS {
+                done[i][v] = sums[i][v];
+            }
+        }
+        for (i, sums) in done.iter().enumerate() {
             let to = p.c.add((row + i) * p.c_stride + column);
             for (v, sum) in sums.iter().enumerate() {
                 let mut out = *sum;

@@ -76,7 +76,9 @@ fn described(path: &Path) -> Result<PointEFiles> {
             .map_err(|e| e.at("upsampler"))?;
     }
     files.clip.as_mut().map(beside);
-    files.sdf.as_mut().map(|sdf| beside(&mut sdf.weights));
+    if let Some(sdf) = &mut files.sdf {
+        beside(&mut sdf.weights);
+    }
     Ok(files)
 }
 

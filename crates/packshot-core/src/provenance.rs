@@ -13,6 +13,15 @@ pub enum CpuLevel {
 }
 
 impl CpuLevel {
+    /// Every level there is, the plainest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The levels that this machine has, the plainest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let best = Self::detect();
+        Self::ALL.into_iter().filter(move |&level| level <= best)
+    }
+
     /// The best level of this machine.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]

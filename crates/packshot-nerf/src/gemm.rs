@@ -9,8 +9,8 @@
 //!
 //! Sums run over `k` in order, so the result does not depend on threads or on the number of rows.
 
-use crate::simd::{Lanes, multiversion};
 use packshot_core::cpu_level;
+use packshot_simd::{Simd, multiversion};
 
 /// A matrix that is read number by number.
 #[derive(Clone, Copy)]
@@ -126,7 +126,7 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn run_v<V: Lanes>(p: &Product) {
+unsafe fn run_v<V: Simd>(p: &Product) {
     let mut column = 0;
     while column < p.n {
         let left = p.n - column;
@@ -154,7 +154,7 @@ unsafe fn run_v<V: Lanes>(p: &Product) {
 
 /// All rows of `VECTORS` vectors of columns.
 #[inline(always)]
-unsafe fn strip<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+unsafe fn strip<V: Simd, const ROWS: usize, const VECTORS: usize>(
     p: &Product,
     column: usize,
     left: usize,
@@ -192,7 +192,7 @@ unsafe fn strip<V: Lanes, const ROWS: usize, const VECTORS: usize>(
 /// The vector number `v` behind `from`; the first `last` lanes of it where it is a part. No closure
 /// does this, because closures are compiled without the instruction set.
 #[inline(always)]
-unsafe fn load<V: Lanes>(from: *const f32, v: usize, part: bool, last: usize) -> V {
+unsafe fn load<V: Simd>(from: *const f32, v: usize, part: bool, last: usize) -> V {
     // SAFETY: the caller's contract.
     unsafe {
         let from = from.add(v * V::LANES);
@@ -206,7 +206,7 @@ unsafe fn load<V: Lanes>(from: *const f32, v: usize, part: bool, last: usize) ->
 
 /// `ROWS` rows of `VECTORS` vectors, the last of which has `last` columns.
 #[inline(always)]
-unsafe fn tile<V: Lanes, const ROWS: usize, const VECTORS: usize, const PART: bool>(
+unsafe fn tile<V: Simd, const ROWS: usize, const VECTORS: usize, const PART: bool>(
     p: &Product,
     row: usize,
     column: usize,
@@ -306,7 +306,7 @@ mod tests {
                     gate: (case == 3).then_some((&gate, n)),
                 };
                 let left = Left::rows(&a, k + 2);
-                for level in crate::simd::levels() {
+                for level in packshot_core::CpuLevel::available() {
                     c.copy_from_slice(&before);
                     let product = Product {
                         m,

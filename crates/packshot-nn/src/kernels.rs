@@ -1,6 +1,6 @@
 //! Numeric kernels on plain slices, for every CPU.
 //!
-//! Each kernel is written once, generic over a vector type ([`simd::Simd`]), and compiled for
+//! Each kernel is written once, generic over a vector type ([`packshot_simd::Simd`]), and compiled for
 //! AVX-512, AVX2 with FMA and plain Rust; [`packshot_core::CpuLevel`] chooses at run time. Results
 //! are the same bytes for any number of threads: work is cut into pieces by size alone, no sum is
 //! ever split over threads, and partial sums are added in a fixed order. They differ in the last
@@ -20,7 +20,6 @@ pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod reduce;
 pub(crate) mod scratch;
-pub(crate) mod simd;
 pub(crate) mod team;
 pub(crate) mod transformer;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kernels::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Billions of floating-point operations a second (two per multiply-add) of `threads` threads in
 /// the widest instruction set that the kernels use. Takes about 0.2 s.

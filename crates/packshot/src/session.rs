@@ -54,7 +54,7 @@ fn fix_cpu_level() -> Result<(), Error> {
     let Some(value) = std::env::var_os(CPU_VARIABLE).filter(|v| !v.is_empty()) else {
         return Ok(());
     };
-    let level = [CpuLevel::Portable, CpuLevel::Avx2, CpuLevel::Avx512]
+    let level = CpuLevel::ALL
         .into_iter()
         .find(|level| value == level.name())
         .ok_or_else(|| {

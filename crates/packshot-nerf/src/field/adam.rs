@@ -1,8 +1,8 @@
 //! Adam (Kingma and Ba, 2015) that leaves alone what has no gradient: most entries of a grid in
 //! most steps.
 
-use crate::simd::{Lanes, multiversion};
 use packshot_core::cpu_level;
+use packshot_simd::{Simd, multiversion};
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.99;
@@ -68,7 +68,11 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn step_v<V: Lanes>(
+#[allow(
+    clippy::extra_unused_type_parameters,
+    reason = "it chooses the instruction set of plain loops"
+)]
+unsafe fn step_v<V: Simd>(
     parameters: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],

@@ -3,8 +3,9 @@
 use super::{FieldShape, GEOMETRY, HARMONICS, HashField};
 use crate::gemm::{Finish, Left, gemm};
 use crate::grid;
-use crate::simd::{Lanes, math, multiversion};
+use crate::math;
 use packshot_core::cpu_level;
+use packshot_simd::{Simd, multiversion};
 
 /// Floats of a row of raw colours.
 const RAW: usize = 4;
@@ -352,7 +353,11 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn exponentials_v<V: Lanes>(inputs: &[f32], stride: usize, out: &mut [f32]) {
+#[allow(
+    clippy::extra_unused_type_parameters,
+    reason = "it chooses the instruction set of plain loops"
+)]
+unsafe fn exponentials_v<V: Simd>(inputs: &[f32], stride: usize, out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         *out = inputs[i * stride];
     }
@@ -376,7 +381,11 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn sigmoids_v<V: Lanes>(values: &mut [f32]) {
+#[allow(
+    clippy::extra_unused_type_parameters,
+    reason = "it chooses the instruction set of plain loops"
+)]
+unsafe fn sigmoids_v<V: Simd>(values: &mut [f32]) {
     for value in values {
         *value = math::sigmoid(*value);
     }

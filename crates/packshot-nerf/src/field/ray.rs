@@ -4,7 +4,7 @@ use super::block::Block;
 use super::photos::Target;
 use super::scene::Samples;
 use crate::loss::huber;
-use crate::simd::math;
+use crate::math;
 use crate::volume::distortion;
 use std::ops::Range;
 

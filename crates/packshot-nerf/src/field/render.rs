@@ -6,7 +6,7 @@ use super::occupancy::Occupancy;
 use super::ray::DARK;
 use super::scene::{March, Samples, Scene, march};
 use crate::encoding::spherical;
-use crate::simd::math;
+use crate::math;
 use packshot_core::{CancelToken, Error, Image, Result, colour};
 use packshot_geometry::lens::LensCamera;
 use rayon::prelude::*;

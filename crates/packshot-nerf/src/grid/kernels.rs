@@ -1,8 +1,8 @@
 //! Reading and training a grid: trilinear interpolation of eight entries, and its transpose.
 
 use super::Level;
-use crate::simd::{Lanes, Portable, multiversion};
 use packshot_core::cpu_level;
+use packshot_simd::{Portable, Simd, multiversion};
 
 /// Samples whose corners are computed together.
 const GROUP: usize = 16;
@@ -57,7 +57,7 @@ impl Default for Group {
 impl Group {
     /// Corners of positions that lie in the unit cube.
     #[inline(always)]
-    fn find<V: Lanes>(&mut self, level: &Level, x: &[[f32; GROUP]; 3]) {
+    fn find<V: Simd>(&mut self, level: &Level, x: &[[f32; GROUP]; 3]) {
         let mut cell = [[0u32; GROUP]; 3];
         let mut upper = [[0.0f32; GROUP]; 3];
         for c in 0..3 {
@@ -94,7 +94,7 @@ impl Group {
 
     /// Loads up to [`GROUP`] positions from `first` on and finds their corners.
     #[inline(always)]
-    fn load<V: Lanes>(&mut self, level: &Level, positions: &[&[f32]; 3], first: usize) -> usize {
+    fn load<V: Simd>(&mut self, level: &Level, positions: &[&[f32]; 3], first: usize) -> usize {
         let n = GROUP.min(positions[0].len() - first);
         let mut x = [[0.0f32; GROUP]; 3];
         for (x, from) in x.iter_mut().zip(positions) {
@@ -109,7 +109,7 @@ impl Group {
 
 /// `a · b + c`, rounded once where the instruction set can.
 #[inline(always)]
-fn fma<V: Lanes>(a: f32, b: f32, c: f32) -> f32 {
+fn fma<V: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if V::SUMS >= 12 {
         a.mul_add(b, c)
     } else {
@@ -119,7 +119,7 @@ fn fma<V: Lanes>(a: f32, b: f32, c: f32) -> f32 {
 
 /// `a · b + c`, rounded once.
 #[inline(always)]
-fn fine<V: Lanes>(a: f32, b: f32, c: f32) -> f32 {
+fn fine<V: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if V::SUMS >= 12 {
         a.mul_add(b, c)
     } else {
@@ -179,7 +179,7 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn encode_v<V: Lanes, const F: usize>(
+unsafe fn encode_v<V: Simd, const F: usize>(
     levels: &[Level],
     table: &[f32],
     positions: [&[f32]; 3],
@@ -253,7 +253,7 @@ multiversion! {
 }
 
 #[inline(always)]
-unsafe fn scatter_v<V: Lanes, const F: usize>(
+unsafe fn scatter_v<V: Simd, const F: usize>(
     level: &Level,
     positions: [&[f32]; 3],
     cot: &[f32],

@@ -15,7 +15,7 @@ pub(crate) use forward::forward;
 use super::microkernel::{Mac, Start, Tile, tile_of};
 use super::norm::normalise_rows;
 use super::pack::{MAX_LINES, transpose_v};
-use super::simd::Simd;
+use packshot_simd::Simd;
 
 /// Rows of `d` floats for every (batch, head), anywhere in a slice.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@
 use super::microkernel::Mac;
 use super::pack::{Lines, Range};
 use super::scratch::Scratch;
-use super::simd::Avx512;
+use packshot_simd::Avx512;
 
 /// Accumulates products of pairs: every 32-bit word holds two neighbours of a sum.
 pub(crate) struct Bf16;

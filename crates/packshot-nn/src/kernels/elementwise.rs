@@ -4,7 +4,7 @@ use packshot_core::CpuLevel;
 
 use super::math::{normal_cdf, sigmoid};
 use super::parallel::{self, Shared};
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Floats of one task.
 const CHUNK: usize = 1 << 14;
@@ -263,7 +263,7 @@ unsafe fn tanh_gate<V: Simd>(x: V) -> (V, V) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::levels;
+    use packshot_core::CpuLevel;
 
     fn exact(f: Activation, x: f64) -> (f64, f64) {
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
@@ -301,7 +301,7 @@ mod tests {
         let grad = vec![1.0; x.len()];
         let mut out = vec![0.0; x.len()];
         for f in [Activation::GeluTanh, Activation::GeluErf, Activation::Silu] {
-            for level in levels() {
+            for level in CpuLevel::available() {
                 for (backward, tolerance) in [(false, 1e-6), (true, 2e-6)] {
                     if backward {
                         apply_backward(level, f, &x, &grad, &mut out);
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn not_a_number_passes_through() {
-        for level in levels() {
+        for level in CpuLevel::available() {
             for f in [Activation::GeluTanh, Activation::GeluErf, Activation::Silu] {
                 let mut out = [0.0; 3];
                 apply(level, f, &[1.0, f32::NAN, 2.0], &mut out);
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn extremes_stay_finite() {
         let x = [-1e30, -1e4, -90.0, 90.0, 1e4];
-        for level in levels() {
+        for level in CpuLevel::available() {
             for f in [Activation::GeluErf, Activation::Silu] {
                 let mut out = [f32::NAN; 5];
                 apply(level, f, &x, &mut out);

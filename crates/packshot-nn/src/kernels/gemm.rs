@@ -12,7 +12,7 @@ use super::microkernel::{Mac, Start, Tile, tile_of};
 use super::pack::{Lines, Range, Strided};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// 32-bit words of a line that are summed before C is touched: a panel of A then fills half of a
 /// first-level cache of 32 KiB while panels of B stream past it.
@@ -225,10 +225,10 @@ impl TileShape {
         }
         match level {
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx512 => shape::<super::simd::Avx512>(),
+            CpuLevel::Avx512 => shape::<packshot_simd::Avx512>(),
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx2 => shape::<super::simd::Avx2>(),
-            _ => shape::<super::simd::Portable>(),
+            CpuLevel::Avx2 => shape::<packshot_simd::Avx2>(),
+            _ => shape::<packshot_simd::Portable>(),
         }
     }
 }

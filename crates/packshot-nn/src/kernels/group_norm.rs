@@ -7,7 +7,7 @@ use super::math::sigmoid;
 use super::parallel::{self, Shared};
 use super::reduce::ROW_CHUNK;
 use super::scratch::Scratch;
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Sizes: `x` is `[batch, places, channels]`.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use super::norm::{moments, normalise_row_backward};
 use super::parallel::{self, Shared};
 use super::reduce::{ROW_CHUNK, add_rows};
 use super::scratch::Scratch;
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// What follows the normalisation of `x`: `x̂ · (offset + scale) + shift`, with one row of `scale`
 /// and `shift` for every `rows` rows of `x`.

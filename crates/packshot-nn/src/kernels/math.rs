@@ -3,7 +3,7 @@
 //! Polynomials: minimax of relative error (Lawson's iteration) on the reduced range, 2e-9 before
 //! rounding; results are within about one unit in the last place.
 
-use super::simd::Simd;
+use packshot_simd::Simd;
 
 /// `2^x`; below -126 the result is 2^-126, above 127 it is 2^127 times at most √2.
 ///

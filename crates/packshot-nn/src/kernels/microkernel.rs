@@ -1,6 +1,6 @@
 //! The inner loop of every matrix product: a tile of C that stays in registers.
 
-use super::simd::Simd;
+use packshot_simd::Simd;
 
 /// How products are accumulated: on floats, or on 32-bit words that each hold two bf16 numbers.
 pub(crate) trait Mac {

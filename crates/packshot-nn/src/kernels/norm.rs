@@ -1,6 +1,6 @@
 //! Layer normalisation of single rows.
 
-use super::simd::Simd;
+use packshot_simd::Simd;
 
 /// Mean and 1/√(variance + eps) of a row, in two passes.
 ///

@@ -3,7 +3,7 @@
 //! A panel holds a few lines (rows of A or columns of B) interleaved: `panel[p·step + i]` is
 //! element `p` of line `i`.
 
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Matrices that can be packed: `lines` vectors of equal length, which a product sums over.
 pub(crate) trait Lines: Sync {

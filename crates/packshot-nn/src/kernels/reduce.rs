@@ -4,7 +4,7 @@ use packshot_core::CpuLevel;
 
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
-use super::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Rows that one task sums; the partial sums are then added in order.
 pub(crate) const ROW_CHUNK: usize = 256;

@@ -1,15 +1,5 @@
 //! What the kernels' tests share.
 
-use packshot_core::CpuLevel;
-
-/// Every level that this machine has.
-pub(crate) fn levels() -> Vec<CpuLevel> {
-    [CpuLevel::Portable, CpuLevel::Avx2, CpuLevel::Avx512]
-        .into_iter()
-        .filter(|&level| level <= CpuLevel::detect())
-        .collect()
-}
-
 /// Reproducible numbers, roughly normal with variance 1.
 pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

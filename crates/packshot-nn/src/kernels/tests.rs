@@ -5,7 +5,7 @@ use packshot_core::CpuLevel;
 
 use super::attention::{self, Gradients, Heads, Saved, Strides};
 use super::gemm::Arithmetic;
-use super::testing::{levels, max_error, noise};
+use super::testing::{max_error, noise};
 use super::{conv, group_norm, layer_norm, reduce};
 
 /// Runs a kernel on all levels and compares its results.
@@ -16,7 +16,7 @@ fn levels_agree(what: &str, tolerance: f64, run: impl Fn(CpuLevel) -> Vec<f32>) 
         .collect();
     let scale = reference.iter().fold(1.0f64, |m, x| m.max(x.abs()));
     assert!(reference.iter().all(|x| x.is_finite()), "{what}");
-    for level in levels() {
+    for level in CpuLevel::available() {
         let error = max_error(&run(level), &reference) / scale;
         assert!(error < tolerance, "{what} on {level:?}: {error:.1e}");
     }

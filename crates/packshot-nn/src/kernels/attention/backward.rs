@@ -10,7 +10,7 @@ use crate::kernels::microkernel::{Start, Tile, tile_of};
 use crate::kernels::norm::normalise_row_backward;
 use crate::kernels::parallel::{self, Shared};
 use crate::kernels::scratch::Scratch;
-use crate::kernels::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Keys whose scores are computed together, in tiles: fewer than forward, because weights and
 /// their gradients are held for two blocks of queries.

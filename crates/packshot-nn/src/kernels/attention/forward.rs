@@ -9,7 +9,7 @@ use crate::kernels::microkernel::Mac;
 use crate::kernels::norm::normalise_lanes;
 use crate::kernels::parallel::{self, Shared};
 use crate::kernels::scratch::Scratch;
-use crate::kernels::simd::{Simd, multiversion};
+use packshot_simd::{Simd, multiversion};
 
 /// Most queries of one task, which packs all keys of its head.
 const QUERY_CHUNK: usize = 512;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kernels::testing::{levels, max_error, noise, same_for_any_threads};
+use crate::kernels::testing::{max_error, noise, same_for_any_threads};
 
 fn reference(
     (m, n, k): (usize, usize, usize),
@@ -18,9 +18,7 @@ fn reference(
 }
 
 fn exact() -> impl Iterator<Item = Arithmetic> {
-    levels()
-        .into_iter()
-        .map(|level| Arithmetic { level, bf16: false })
+    CpuLevel::available().map(|level| Arithmetic { level, bf16: false })
 }
 
 const SIZES: [(usize, usize, usize); 9] = [

@@ -1,38 +1,54 @@
-//! One vector type per instruction set behind one trait.
+//! One vector type per instruction set behind one trait, [`Simd`], and a macro that compiles a kernel
+//! for each of them, [`multiversion!`].
 //!
 //! Every method is inlined into a function that enables the instruction set
-//! (see [`multiversion`]); called elsewhere on x86 it would still be right, but slow.
+//! (see [`multiversion!`]); called elsewhere on x86 it would still be right, but slow.
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the trait states what all its methods need"
+)]
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use packshot_core::CpuLevel;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub use x86::{Avx2, Avx512};
 
 /// A vector of `LANES` 32-bit floats.
 ///
 /// # Safety
 /// All methods need the instruction set of the implementing type, and pointers must be valid for
 /// the lanes that they touch (any alignment).
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     /// Number of floats.
     const LANES: usize;
     /// Rows of the largest matrix-product tile whose sums fit the registers.
     const TILE_ROWS: usize;
     /// Vectors across that tile.
     const TILE_VECTORS: usize;
+    /// Registers that may hold sums.
+    const SUMS: usize = Self::TILE_ROWS * Self::TILE_VECTORS;
 
+    /// `value` in every lane.
     unsafe fn splat(value: f32) -> Self;
+    /// `LANES` floats.
     unsafe fn load(from: *const f32) -> Self;
     /// The first `n` ≤ `LANES` floats, zero in the others.
     unsafe fn load_partial(from: *const f32, n: usize) -> Self;
+    /// Writes `LANES` floats.
     unsafe fn store(self, to: *mut f32);
     /// Writes the first `n` ≤ `LANES` floats.
     unsafe fn store_partial(self, to: *mut f32, n: usize);
+    /// Sum.
     unsafe fn add(self, other: Self) -> Self;
+    /// Difference.
     unsafe fn sub(self, other: Self) -> Self;
+    /// Product.
     unsafe fn mul(self, other: Self) -> Self;
+    /// Quotient.
     unsafe fn div(self, other: Self) -> Self;
+    /// Square root.
     unsafe fn sqrt(self) -> Self;
     /// `self · a + b`, rounded once where the instruction set can.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
@@ -40,9 +56,12 @@ pub(crate) trait Simd: Copy {
     unsafe fn max(self, other: Self) -> Self;
     /// The smaller; `other` where either is NaN.
     unsafe fn min(self, other: Self) -> Self;
+    /// Absolute value.
     unsafe fn abs(self) -> Self;
     /// `self` with the signs of `sign`.
     unsafe fn copysign(self, sign: Self) -> Self;
+    /// `self` where `gate` is above zero, zero elsewhere.
+    unsafe fn where_positive(self, gate: Self) -> Self;
     /// To the nearest whole number.
     unsafe fn round(self) -> Self;
     /// `self · 2^n` for whole `n` in -126..=127.
@@ -105,7 +124,7 @@ pub(crate) trait Simd: Copy {
 
 /// Plain Rust, eight lanes: what compilers turn into two SSE or NEON registers.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable([f32; 8]);
+pub struct Portable([f32; 8]);
 
 impl Portable {
     #[inline(always)]
@@ -191,6 +210,10 @@ impl Simd for Portable {
         self.zip(sign, f32::copysign)
     }
     #[inline(always)]
+    unsafe fn where_positive(self, gate: Self) -> Self {
+        self.zip(gate, |x, gate| if gate > 0.0 { x } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn round(self) -> Self {
         // Adding 1.5·2²³ pushes the fraction out of the significand; exact for |x| < 2²².
         self.map(|x| (x + 12_582_912.0) - 12_582_912.0)
@@ -204,42 +227,71 @@ impl Simd for Portable {
 }
 
 /// Compiles a function that is generic over [`Simd`] for every instruction set and chooses by a
-/// [`packshot_core::CpuLevel`], which becomes the first parameter.
+/// [`CpuLevel`], which becomes the first parameter.
 ///
-/// The generic function is unsafe and may use its vectors freely; whatever else it needs, its
+/// The generic function takes the vector type as its first type parameter; one that only loops
+/// over arrays ignores it. It is unsafe and may use its vectors freely; whatever else it needs, its
 /// caller must have checked.
+///
+/// ```
+/// use packshot_simd::{CpuLevel, Simd, multiversion};
+///
+/// multiversion! {
+///     /// Doubles every value.
+///     ///
+///     /// # Safety
+///     /// The machine must have the level.
+///     pub fn double(values: &mut [f32]) = double_v;
+/// }
+///
+/// #[inline(always)]
+/// unsafe fn double_v<V: Simd>(values: &mut [f32]) {
+///     for part in values.chunks_mut(V::LANES) {
+///         // SAFETY: a chunk has at least one and at most `LANES` values.
+///         unsafe {
+///             let v = V::load_up_to(part.as_ptr(), part.len());
+///             v.add(v).store_up_to(part.as_mut_ptr(), part.len());
+///         }
+///     }
+/// }
+///
+/// let mut values = [1.0, 2.0, 3.0];
+/// // SAFETY: the level is this machine's.
+/// unsafe { double(CpuLevel::detect(), &mut values) };
+/// assert_eq!(values, [2.0, 4.0, 6.0]);
+/// ```
+#[macro_export]
 macro_rules! multiversion {
-    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? = $generic:ident;) => {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident $(<$(const $c:ident: usize),+>)? ($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)? = $generic:ident;) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments, reason = "a kernel takes its slices and sizes one by one")]
-        $visibility unsafe fn $name(level: packshot_core::CpuLevel, $($argument: $kind),*) $(-> $result)? {
+        $visibility unsafe fn $name $(<$(const $c: usize),+>)? (level: $crate::CpuLevel, $($argument: $kind),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
                 #[allow(clippy::too_many_arguments, reason = "as above")]
-                unsafe fn avx512($($argument: $kind),*) $(-> $result)? {
+                unsafe fn avx512 $(<$(const $c: usize),+>)? ($($argument: $kind),*) $(-> $result)? {
                     // SAFETY: this function has the features; the rest is the caller's.
-                    unsafe { $generic::<$crate::kernels::simd::Avx512>($($argument),*) }
+                    unsafe { $generic::<$crate::Avx512 $($(, $c)+)?>($($argument),*) }
                 }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments, reason = "as above")]
-                unsafe fn avx2($($argument: $kind),*) $(-> $result)? {
+                unsafe fn avx2 $(<$(const $c: usize),+>)? ($($argument: $kind),*) $(-> $result)? {
                     // SAFETY: this function has the features; the rest is the caller's.
-                    unsafe { $generic::<$crate::kernels::simd::Avx2>($($argument),*) }
+                    unsafe { $generic::<$crate::Avx2 $($(, $c)+)?>($($argument),*) }
                 }
                 match level {
                     // SAFETY: a level is only chosen where the machine has it.
-                    packshot_core::CpuLevel::Avx512 => return unsafe { avx512($($argument),*) },
+                    $crate::CpuLevel::Avx512 => return unsafe { avx512 $(::<$($c),+>)? ($($argument),*) },
                     // SAFETY: as above.
-                    packshot_core::CpuLevel::Avx2 => return unsafe { avx2($($argument),*) },
-                    packshot_core::CpuLevel::Portable => {}
+                    $crate::CpuLevel::Avx2 => return unsafe { avx2 $(::<$($c),+>)? ($($argument),*) },
+                    $crate::CpuLevel::Portable => {}
                 }
             }
             #[cfg(not(target_arch = "x86_64"))]
             let _ = level;
             // SAFETY: plain Rust needs no feature; the rest is the caller's.
-            unsafe { $generic::<$crate::kernels::simd::Portable>($($argument),*) }
+            unsafe { $generic::<$crate::Portable $($(, $c)+)?>($($argument),*) }
         }
     };
 }
-pub(crate) use multiversion;

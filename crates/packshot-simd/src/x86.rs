@@ -9,8 +9,9 @@ use std::arch::x86_64::*;
 
 use super::Simd;
 
+/// Sixteen lanes of AVX-512.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub struct Avx512(__m512);
 
 impl Avx512 {
     #[inline(always)]
@@ -25,7 +26,7 @@ impl Avx512 {
     /// # Safety
     /// Needs `avx512_bf16`.
     #[inline(always)]
-    pub(crate) unsafe fn dot_bf16(self, a: Self, b: Self) -> Self {
+    pub unsafe fn dot_bf16(self, a: Self, b: Self) -> Self {
         unsafe {
             let a = std::mem::transmute::<__m512, __m512bh>(a.0);
             let b = std::mem::transmute::<__m512, __m512bh>(b.0);
@@ -109,6 +110,13 @@ impl Simd for Avx512 {
         })
     }
     #[inline(always)]
+    unsafe fn where_positive(self, gate: Self) -> Self {
+        Self(unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate.0, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(above, self.0)
+        })
+    }
+    #[inline(always)]
     unsafe fn round(self) -> Self {
         Self(unsafe { _mm512_roundscale_ps(self.0, 0) })
     }
@@ -145,8 +153,9 @@ unsafe fn transpose8(rows: &[*const f32; 8], to: *mut f32, step: usize) {
     }
 }
 
+/// Eight lanes of AVX2 with FMA.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256);
+pub struct Avx2(__m256);
 
 impl Avx2 {
     /// All ones in the first `n` lanes.
@@ -223,6 +232,13 @@ impl Simd for Avx2 {
         Self(unsafe {
             let mask = _mm256_set1_ps(-0.0);
             _mm256_or_ps(_mm256_andnot_ps(mask, self.0), _mm256_and_ps(mask, sign.0))
+        })
+    }
+    #[inline(always)]
+    unsafe fn where_positive(self, gate: Self) -> Self {
+        Self(unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(gate.0, _mm256_setzero_ps());
+            _mm256_and_ps(above, self.0)
         })
     }
     #[inline(always)]

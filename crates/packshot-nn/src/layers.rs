@@ -6,7 +6,10 @@ use crate::ops::{self, KeptWeights, QkvLayout};
 use crate::params::{Init, Params};
 use candle_core::{Device, Result, Tensor};
 
-pub use inference::{PlainBlock, plain_blocks};
+pub use inference::{
+    HeldBlocks, HeldLinear, HeldNorm, PlainBlock, ReadyBlocks, ReadyLinear, ReadyNorm,
+    gelu_erf_in_place, plain_blocks,
+};
 
 /// y = x·Wᵀ + b.
 pub struct Linear {

@@ -115,12 +115,13 @@ pub fn bench_point_e(
     let first = network.evaluate()?;
     let flop = (packshot_points::flop_total() - before) as f64;
     let mut times = Vec::new();
-    for _ in 0..steps {
-        context.check()?;
-        let start = Instant::now();
-        network.evaluate()?;
+    let mut start = Instant::now();
+    network.repeat(steps, &mut || {
         times.push(start.elapsed().as_secs_f64());
-    }
+        context.check()?;
+        start = Instant::now();
+        Ok(())
+    })?;
     drop(in_effect);
     Ok(BenchReport {
         model: model.to_owned(),

@@ -1,4 +1,8 @@
-//! Transformer blocks in one go where no gradients are wanted.
+//! Layers and transformer blocks where no gradients are wanted: blocks in one go, and all of them on
+//! slices that the caller keeps, for networks that are evaluated many times.
+
+mod held;
+mod plain;
 
 use candle_core::{Device, Result, Tensor};
 
@@ -10,70 +14,8 @@ use crate::kernels::layer_norm::Affine;
 use crate::kernels::transformer::{self, Block, Layer, Shape, Weights};
 use crate::ops::{Floats, QkvLayout, on_kernels};
 
-/// The layers of a pre-norm block `x += out(attention(qkv(norm(x))))`, `x += fc2(gelu(fc1(norm(x))))`
-/// with exact GELU, as Point-E's are.
-pub struct PlainBlock<'a> {
-    /// Weight and bias, `[W]` each, of the norms.
-    pub norms: [[&'a Tensor; 2]; 2],
-    /// W to 3·W.
-    pub qkv: &'a Linear,
-    /// W to W.
-    pub out: &'a Linear,
-    /// W to the MLP's channels.
-    pub fc1: &'a Linear,
-    /// Back to W.
-    pub fc2: &'a Linear,
-}
-
-/// `x` `[B, T, W]` after `blocks`, whose projections are ordered (head, q|k|v, channel); nothing
-/// where a gradient may be asked for, or on other devices and types than 32-bit floats on the CPU.
-///
-/// # Errors
-/// Shapes that do not agree.
-pub fn plain_blocks(
-    x: &Tensor,
-    heads: usize,
-    norm_eps: f64,
-    blocks: &[PlainBlock<'_>],
-) -> Result<Option<Tensor>> {
-    let Some(first) = blocks.first() else {
-        return Ok(Some(x.clone()));
-    };
-    let layers = |b: &PlainBlock<'_>| [b.qkv, b.out, b.fc1, b.fc2].map(Linear::is_constant);
-    let norms = |b: &PlainBlock<'_>| b.norms.as_flattened().iter().all(|n| constant(n));
-    if !constant(x) || !blocks.iter().all(|b| norms(b) && layers(b) == [true; 4]) {
-        return Ok(None);
-    }
-    let shape = shape_of(x, heads, first.fc1, QkvLayout::HeadMajor, norm_eps)?;
-    let shape = Shape {
-        activation: Activation::GeluErf,
-        ..shape
-    };
-    let held: Vec<_> = blocks
-        .iter()
-        .map(|b| {
-            let norms = b.norms.map(|norm| norm.map(Floats::of));
-            Ok((norms, HeldLayers::of(&shape, [b.qkv, b.out, b.fc1, b.fc2])?))
-        })
-        .collect::<Result<_>>()?;
-    let blocks: Vec<Block<'_>> = held
-        .iter()
-        .map(|(norms, layers)| {
-            let norm = |i: usize| -> Result<Affine<'_>> {
-                let [scale, shift] = [norms[i][0].get()?, norms[i][1].get()?];
-                check(scale.len() == shape.width && shift.len() == shape.width)?;
-                Ok(Affine {
-                    scale,
-                    shift,
-                    offset: 0.0,
-                    rows: shape.batch * shape.tokens,
-                })
-            };
-            layers.block([norm(0)?, norm(1)?], None)
-        })
-        .collect::<Result<_>>()?;
-    run(x, &shape, &blocks).map(Some)
-}
+pub use held::{HeldLinear, HeldNorm, ReadyLinear, ReadyNorm, gelu_erf_in_place};
+pub use plain::{HeldBlocks, PlainBlock, ReadyBlocks, plain_blocks};
 
 /// `x` `[B, T, W]` after `blocks` with the modulation `[B, 6, W]`, or nothing as for
 /// [`plain_blocks`].
@@ -94,7 +36,13 @@ pub(super) fn modulated_blocks(
     let Some(first) = blocks.first() else {
         return Ok(Some(x.clone()));
     };
-    let shape = shape_of(x, first.heads, &first.fc1, QkvLayout::QkvMajor, NORM_EPS)?;
+    let shape = shape_of(
+        x.dims3()?,
+        first.heads,
+        &first.fc1,
+        QkvLayout::QkvMajor,
+        NORM_EPS,
+    )?;
     let shape = Shape {
         qk_norm_eps: Some(NORM_EPS as f32),
         ..shape
@@ -157,15 +105,15 @@ fn check(agree: bool) -> Result<()> {
     Ok(())
 }
 
-/// Sizes, with the tanh form of GELU and without norms of queries and keys.
+/// Sizes for `[batch, tokens, width]`, with the tanh form of GELU and without norms of queries and
+/// keys.
 fn shape_of(
-    x: &Tensor,
+    (batch, tokens, width): (usize, usize, usize),
     heads: usize,
     fc1: &Linear,
     layout: QkvLayout,
     norm_eps: f64,
 ) -> Result<Shape> {
-    let (batch, tokens, width) = x.dims3()?;
     check(heads > 0 && width.is_multiple_of(heads))?;
     let d = width / heads;
     let (parts, head_step) = match layout {
@@ -228,7 +176,15 @@ impl<'a> HeldLayers<'a> {
     }
 }
 
+/// Takes the tensor's values through `blocks`.
 fn run(x: &Tensor, shape: &Shape, blocks: &[Block<'_>]) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let mut values = Floats::of(&x).get()?.to_vec();
+    run_in_place(Arithmetic::current(), shape, blocks, &mut values);
+    Tensor::from_vec(values, x.shape(), &Device::Cpu)
+}
+
+fn run_in_place(how: Arithmetic, shape: &Shape, blocks: &[Block<'_>], x: &mut [f32]) {
     let Shape {
         batch,
         tokens,
@@ -241,10 +197,7 @@ fn run(x: &Tensor, shape: &Shape, blocks: &[Block<'_>]) -> Result<Tensor> {
     flop::add_matmul(2 * count * batch, tokens, tokens, width);
     // Nominal operations of two norms and an activation, as the single operations count them.
     flop::add((count * rows * (2 * 10 * width + 20 * hidden)) as u64);
-    let x = x.contiguous()?;
-    let mut values = Floats::of(&x).get()?.to_vec();
-    transformer::run(Arithmetic::current(), shape, blocks, &mut values);
-    Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    transformer::run(how, shape, blocks, x);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::transformer::Taps;
 use candle_core::{Result, Tensor};
-use packshot_nn::layers::{Linear, PlainBlock};
+use packshot_nn::layers::{HeldNorm, Linear, PlainBlock};
 use packshot_nn::ops::{self, QkvLayout};
 use packshot_nn::params::{Init, Params};
 
@@ -26,6 +26,11 @@ impl LayerNorm {
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         ops::layer_norm(x, Some(&self.weight), Some(&self.bias), NORM_EPS)
     }
+
+    /// The norm with its weights locked for reading, as [`HeldNorm::of`].
+    pub(super) fn held(&self) -> Option<HeldNorm<'_>> {
+        HeldNorm::of(&self.weight, &self.bias, NORM_EPS)
+    }
 }
 
 /// Two linear layers with GELU (exact form) between them.
@@ -40,6 +45,11 @@ impl Mlp {
             fc: Linear::with_init(&params.sub("c_fc"), width, 4 * width, init)?,
             proj: Linear::with_init(&params.sub("c_proj"), 4 * width, width, init)?,
         })
+    }
+
+    /// The layers before and after the activation.
+    pub(super) fn layers(&self) -> [&Linear; 2] {
+        [&self.fc, &self.proj]
     }
 
     pub(super) fn forward(&self, x: &Tensor, taps: &mut Taps<'_>, name: &str) -> Result<Tensor> {

@@ -10,6 +10,7 @@ mod cloud_ops;
 mod config;
 mod denoiser;
 mod diffusion;
+mod evaluator;
 mod generator;
 mod published;
 mod random;
@@ -23,7 +24,6 @@ pub mod parity;
 
 pub use cloud_ops::{average_neighbours, colour_levels};
 pub use config::{Condition, TransformerConfig};
-pub use denoiser::TransformerDenoiser;
 pub use diffusion::{ChannelScaling, PointDiffusion};
 pub use generator::{
     InputKind, NetworkFile, PointE, PointECondition, PointEFiles, PointEInput, PointESettings,

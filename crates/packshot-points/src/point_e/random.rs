@@ -1,9 +1,12 @@
 //! Published networks with random weights, for measurements without the files.
 
 use super::config::{Condition, TransformerConfig};
+use super::denoiser::TransformerDenoiser;
+use super::evaluator::HeldTransformer;
 use super::transformer::{ConditionInput, ConditionTokens, PointTransformer, Taps};
 use candle_core::{Device, Tensor};
 use packshot_core::{Error, Result};
+use packshot_diffusion::Denoiser;
 use packshot_nn::params::Params;
 use packshot_nn::weights::candle_error;
 use std::collections::HashMap;
@@ -12,8 +15,8 @@ use std::collections::HashMap;
 pub struct RandomNetwork {
     network: PointTransformer,
     condition: ConditionTokens,
-    x: Tensor,
-    times: Vec<f32>,
+    /// `[batch, input_channels, points]`.
+    x: Vec<f32>,
     tokens: usize,
 }
 
@@ -82,8 +85,7 @@ impl RandomNetwork {
         let input = ConditionInput { embedding, low_res };
         Ok(Self {
             condition: network.embed(batch, &input, &mut Taps::none())?,
-            x: noise.tensor(&[batch, config.input_channels, config.n_ctx], 1.7)?,
-            times: vec![500.0; batch],
+            x: noise.values(batch * config.input_channels * config.n_ctx, 1.7),
             tokens: config.sequence_length(config.n_ctx),
             network,
         })
@@ -91,7 +93,7 @@ impl RandomNetwork {
 
     /// Samples of an evaluation.
     pub fn batch(&self) -> usize {
-        self.times.len()
+        self.condition.batch()
     }
 
     /// Tokens of each.
@@ -104,10 +106,28 @@ impl RandomNetwork {
     /// # Errors
     /// Those of the device.
     pub fn evaluate(&self) -> Result<Vec<f32>> {
-        self.network
-            .forward(&self.x, &self.times, &self.condition)
-            .and_then(|y| y.flatten_all()?.to_vec1())
-            .map_err(candle_error)
+        self.repeat(1, &mut || Ok(()))
+    }
+
+    /// `count` evaluations of the same input, as the steps of a sampler make them, and the last
+    /// one's answer; `after` each.
+    ///
+    /// # Errors
+    /// Those of the device and of `after`.
+    pub fn repeat(&self, count: usize, after: &mut dyn FnMut() -> Result<()>) -> Result<Vec<f32>> {
+        let config = self.network.config();
+        let held = HeldTransformer::of(&self.network).map_err(candle_error)?;
+        let Some(held) = held else {
+            return Err(Error::unsupported("only the CPU's path can be measured"));
+        };
+        let mut denoiser = TransformerDenoiser::held(&held, &self.condition, config.n_ctx)
+            .map_err(candle_error)?;
+        let mut out = vec![0.0; self.batch() * config.output_channels * config.n_ctx];
+        for _ in 0..count {
+            denoiser.denoise(&self.x, 500.0, &mut out)?;
+            after()?;
+        }
+        Ok(out)
     }
 }
 
@@ -116,15 +136,18 @@ struct Noise(u64);
 
 impl Noise {
     /// Uniform in ±`bound`.
+    fn values(&mut self, len: usize, bound: f32) -> Vec<f32> {
+        let mut uniform = || {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..len).map(|_| uniform() * bound).collect()
+    }
+
     fn tensor(&mut self, shape: &[usize], bound: f32) -> candle_core::Result<Tensor> {
-        let values = (0..shape.iter().product())
-            .map(|_| {
-                self.0 ^= self.0 << 13;
-                self.0 ^= self.0 >> 7;
-                self.0 ^= self.0 << 17;
-                ((self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * bound
-            })
-            .collect();
+        let values = self.values(shape.iter().product(), bound);
         Tensor::from_vec(values, shape, &Device::Cpu)
     }
 }

@@ -3,6 +3,7 @@
 use super::config::TransformerConfig;
 use super::denoiser::TransformerDenoiser;
 use super::diffusion::PointDiffusion;
+use super::evaluator::HeldTransformer;
 use super::solver::SolverConfig;
 use super::transformer::{ConditionInput, PointTransformer, Taps};
 use candle_core::Tensor;
@@ -151,7 +152,12 @@ pub fn sample_stage(
     let tokens = network
         .embed(doubled.batch, &input, &mut Taps::none())
         .map_err(candle_error)?;
-    let mut raw = TransformerDenoiser::new(network, tokens);
+    let held = HeldTransformer::of(network).map_err(candle_error)?;
+    let mut raw = match &held {
+        Some(held) => TransformerDenoiser::held(held, &tokens, settings.points),
+        None => Ok(TransformerDenoiser::on_tensors(network, tokens)),
+    }
+    .map_err(candle_error)?;
     let clip = if settings.clip_denoised {
         Clip::Range(1.0)
     } else {

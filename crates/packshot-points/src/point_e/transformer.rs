@@ -71,11 +71,11 @@ impl ConditionInput {
 pub struct ConditionTokens {
     batch: usize,
     /// `[B, n, W]`, in front of the time token.
-    before_time: Option<Tensor>,
+    pub(super) before_time: Option<Tensor>,
     /// `[B, n, W]`, behind it.
-    after_time: Option<Tensor>,
+    pub(super) after_time: Option<Tensor>,
     /// `[B, 1, W]`, added to every point.
-    added: Option<Tensor>,
+    pub(super) added: Option<Tensor>,
 }
 
 impl ConditionTokens {
@@ -93,17 +93,17 @@ enum Embedding {
 
 /// The network. Its parameters have the names and shapes of Point-E's files.
 pub struct PointTransformer {
-    config: TransformerConfig,
+    pub(super) config: TransformerConfig,
     device: Device,
-    time_embed: Mlp,
-    input_proj: Linear,
+    pub(super) time_embed: Mlp,
+    pub(super) input_proj: Linear,
     embedding: Embedding,
     /// Projection, scales and biases of the cloud to be filled up.
     low_res: Option<(Linear, Tensor, Tensor)>,
-    ln_pre: LayerNorm,
-    blocks: Vec<Block>,
-    ln_post: LayerNorm,
-    output_proj: Linear,
+    pub(super) ln_pre: LayerNorm,
+    pub(super) blocks: Vec<Block>,
+    pub(super) ln_post: LayerNorm,
+    pub(super) output_proj: Linear,
 }
 
 impl PointTransformer {
@@ -340,16 +340,29 @@ impl PointTransformer {
 
 /// cos and sin of t at `width`/2 frequencies from 1 to 1/10000: `[B, width]`, all cosines first.
 fn sinusoid(t: &[f32], width: usize, device: &Device) -> Result<Tensor> {
-    let half = width / 2;
-    let frequencies: Vec<f32> = (0..half).map(|i| frequency(i, half)).collect();
-    let mut values = Vec::with_capacity(t.len() * width);
-    for &t in t {
-        // The reference multiplies in f32.
-        let angle = |f: &f32| f64::from(t * f);
-        values.extend(frequencies.iter().map(|f| libm::cos(angle(f)) as f32));
-        values.extend(frequencies.iter().map(|f| libm::sin(angle(f)) as f32));
+    let frequencies = frequencies(width);
+    let mut values = vec![0.0; t.len() * width];
+    for (&t, row) in t.iter().zip(values.chunks_exact_mut(width.max(1))) {
+        write_sinusoid(t, &frequencies, row);
     }
     Tensor::from_vec(values, (t.len(), width), device)
+}
+
+/// The frequencies of a network of `width`.
+pub(super) fn frequencies(width: usize) -> Vec<f32> {
+    let half = width / 2;
+    (0..half).map(|i| frequency(i, half)).collect()
+}
+
+/// cos and sin of t at all frequencies, all cosines first.
+pub(super) fn write_sinusoid(t: f32, frequencies: &[f32], row: &mut [f32]) {
+    let (cosines, sines) = row.split_at_mut(frequencies.len());
+    for ((f, cosine), sine) in frequencies.iter().zip(cosines).zip(sines) {
+        // The reference multiplies in f32.
+        let angle = f64::from(t * f);
+        *cosine = libm::cos(angle) as f32;
+        *sine = libm::sin(angle) as f32;
+    }
 }
 
 /// exp(−ln(10000)·i/half), rounded as the reference rounds it: at t = 1000 the last bit of an f32

@@ -33,7 +33,7 @@ mod transform;
 pub mod unwrap;
 
 pub use bounds::Bounds;
-pub use bvh::{Bvh, Hit};
+pub use bvh::{Bvh, BvhWords, Hit};
 pub use camera::{Camera, Projected, Projection, Ray, look_at};
 pub use cloud::PointCloud;
 pub use contact_sheet::contact_sheet;

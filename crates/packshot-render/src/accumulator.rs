@@ -2,7 +2,7 @@
 
 use crate::Film;
 use crate::trace::PathResult;
-use crate::vector::{Vec3, splat};
+use crate::vector::{Vec3, splat, vec3};
 
 /// Sums over the paths of a pixel.
 #[derive(Clone, Copy, Default)]
@@ -31,7 +31,10 @@ pub(crate) struct Accumulator {
 
 /// Consecutive paths that lie evenly by themselves, so that half of such blocks is a fair picture of
 /// its own. Every second single path is not: two neighbours of the sequence complete each other.
-const BLOCK: u32 = 16;
+pub(crate) const BLOCK: u32 = 16;
+
+/// Numbers that the shader of this name leaves for a pixel: its sums over some paths.
+pub(crate) const SUMS: usize = 24;
 
 impl Accumulator {
     pub(crate) fn add(&mut self, path: &PathResult) {
@@ -62,6 +65,31 @@ impl Accumulator {
             self.half_samples += 1;
         }
         self.samples += 1;
+    }
+
+    /// Adds what the shader has summed over `count` paths from number `first` on, all of one block.
+    /// Returns the number of rays that they cast.
+    pub(crate) fn add_sums(&mut self, sums: &[f32; SUMS], first: u32, count: u32) -> f32 {
+        let three = |at: usize| vec3(sums[at], sums[at + 1], sums[at + 2]);
+        self.radiance += three(0);
+        self.alpha += sums[3];
+        self.albedo += three(4);
+        self.normal += three(7);
+        self.depth += sums[10];
+        self.met += sums[11] as u32;
+        self.products += sums[12] as u32;
+        self.caught += sums[13] as u32;
+        self.caught_radiance += three(14);
+        self.caught_alpha += sums[17];
+        self.unshadowed += sums[18];
+        self.shadowed += sums[19];
+        self.signal += three(20);
+        if first / BLOCK % 2 == 1 {
+            self.half_signal += three(20);
+            self.half_samples += count;
+        }
+        self.samples += count;
+        sums[23]
     }
 
     /// Estimated noise: the difference between all paths and every second block of them, relative to

@@ -24,16 +24,16 @@ pub(crate) struct PreparedEnvironment {
 /// A panorama with the table that directions are drawn by.
 #[derive(Clone, Debug)]
 pub(crate) struct Panorama {
-    map: Arc<EnvironmentMap>,
-    strength: f32,
-    cos: f32,
-    sin: f32,
-    columns: usize,
-    rows: usize,
+    pub(crate) map: Arc<EnvironmentMap>,
+    pub(crate) strength: f32,
+    pub(crate) cos: f32,
+    pub(crate) sin: f32,
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
     /// Running sums of the rows' light, `rows + 1`, from 0 to 1.
-    row_sums: Vec<f32>,
+    pub(crate) row_sums: Vec<f32>,
     /// The same within each row, `columns + 1` a row.
-    column_sums: Vec<f32>,
+    pub(crate) column_sums: Vec<f32>,
 }
 
 impl PreparedEnvironment {

@@ -1,7 +1,8 @@
 //! A path tracer for product shots.
 //!
 //! A [`Scene`] says what stands where, [`PreparedScene`] is what rays are cast against, and
-//! [`render_cpu`] makes a [`Film`] of it: linear light, alpha, and what a compositor asks for.
+//! [`render_cpu`] or a [`GpuRenderer`] makes a [`Film`] of it: linear light, alpha, and what a
+//! compositor asks for. Both draw the same numbers and trace the same paths.
 //! [`tone_map`] turns the film into 8-bit pictures.
 //!
 //! World space is right-handed, +Z up, front −Y, in metres. Colours are linear sRGB unless a name
@@ -15,6 +16,7 @@ mod denoise;
 mod environment;
 mod film;
 mod geometry;
+mod gpu;
 mod light;
 mod material;
 mod microfacet;
@@ -31,6 +33,7 @@ mod vector;
 
 pub use denoise::denoise;
 pub use film::Film;
+pub use gpu::GpuRenderer;
 pub use prepared::PreparedScene;
 pub use render::render_cpu;
 pub use scene::{

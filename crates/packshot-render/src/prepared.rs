@@ -22,7 +22,7 @@ pub struct PreparedScene {
     pub(crate) background: Background,
     pub(crate) albedos: &'static Albedos,
     /// Whether any material lets rays through.
-    lets_through: bool,
+    pub(crate) lets_through: bool,
     /// How far rays start above a surface, at least.
     pub(crate) least_offset_m: f32,
 }

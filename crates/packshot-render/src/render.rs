@@ -1,6 +1,6 @@
-//! Rendering on the processor: passes over all pixels until they are done.
+//! Passes over all pixels until they are done, on the processor or another device.
 
-use crate::accumulator::Accumulator;
+use crate::accumulator::{Accumulator, BLOCK};
 use crate::prepared::PreparedScene;
 use crate::sampler::Sampler;
 use crate::trace::Limits;
@@ -13,8 +13,8 @@ const TILE: usize = 16;
 /// Factor of the threshold that gives the noise that Cycles leaves at the same one, measured with
 /// `tests/external/check_cycles.py --speed`.
 const NOISE_SCALE: f32 = 1.75;
-/// Paths a pixel in a pass, after the first.
-const PASS: u32 = 16;
+/// Paths a pixel in a pass, but for the last.
+const PASS: u32 = BLOCK;
 
 /// A picture of the scene, traced on all threads of the current rayon pool.
 ///
@@ -30,13 +30,25 @@ pub fn render_cpu(
     settings: &Settings,
     context: &Context<'_>,
 ) -> Result<Film> {
+    render_with(settings, context, |canvas, first, count| {
+        canvas.trace(scene, settings, first, count, context)
+    })
+}
+
+/// Passes by `trace`, which adds `count` paths from number `first` on to every pixel that is not
+/// done. A pass never reaches over the end of a block of paths.
+pub(crate) fn render_with(
+    settings: &Settings,
+    context: &Context<'_>,
+    mut trace: impl FnMut(&mut Canvas, u32, u32) -> Result<()>,
+) -> Result<Film> {
     settings.validate()?;
     let mut canvas = Canvas::new(settings)?;
     let mut stage = context.stage("render", Some(u64::from(settings.max_samples)));
     let mut done = 0;
     while done < settings.max_samples && canvas.active > 0 {
         let pass = settings.pass_after(done);
-        canvas.trace(scene, settings, done, pass, context)?;
+        trace(&mut canvas, done, pass)?;
         done += pass;
         if let Some(threshold) = settings.noise_threshold
             && done >= settings.min_samples()
@@ -74,13 +86,13 @@ impl Settings {
 }
 
 /// The picture in squares, each pixel with its sums.
-struct Canvas {
+pub(crate) struct Canvas {
     width: usize,
     height: usize,
     columns: usize,
-    pixels: Vec<Accumulator>,
+    pub(crate) pixels: Vec<Accumulator>,
     /// Pixels that still get paths.
-    active: usize,
+    pub(crate) active: usize,
 }
 
 impl Canvas {
@@ -109,6 +121,14 @@ impl Canvas {
     fn at(&self, x: usize, y: usize) -> usize {
         let tile = (y / TILE) * self.columns + x / TILE;
         (tile * TILE + y % TILE) * TILE + x % TILE
+    }
+
+    /// Column and row of a place in the list, if it lies in the picture.
+    pub(crate) fn place(&self, at: usize) -> Option<[usize; 2]> {
+        let (tile, within) = (at / (TILE * TILE), at % (TILE * TILE));
+        let x = tile % self.columns * TILE + within % TILE;
+        let y = tile / self.columns * TILE + within / TILE;
+        (x < self.width && y < self.height).then_some([x, y])
     }
 
     fn trace(

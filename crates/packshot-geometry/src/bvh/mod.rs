@@ -8,11 +8,13 @@
 mod build;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::simd::F32x4;
 use crate::{Mesh, Ray, SurfacePoint};
 use std::mem::MaybeUninit;
 use std::ops::Range;
+pub use words::BvhWords;
 
 /// A place where a ray meets a triangle.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use packshot_geometry::sampling::{farthest_point_sample, farthest_point_sample_b
 /// How many times more points the first stage samples than it keeps.
 pub(super) const OVERSAMPLING: usize = 2;
 /// Share of the sampled points that is thrown away for lying apart from the others.
-const OUTLIERS: f32 = 0.25;
+const OUTLIERS: f32 = 0.15;
 /// Neighbours that say how far a point lies apart.
 const NEIGHBOURS: usize = 8;
 /// Share of the upsampler's points that may be used: those that lie nearest to the surface which the
@@ -78,15 +78,28 @@ fn positions_of(points: &[ScaledPoint]) -> Vec<[f32; 3]> {
 }
 
 /// Indices of `points` without the [`OUTLIERS`] that lie farthest from their neighbours, but at least
-/// `n`; those with the nearest neighbours come first.
+/// `n`; the others follow from the best on.
+///
+/// What counts is the distance times its ratio to the neighbours' own distances (the local outlier
+/// factor of Breunig et al. 2000, simplified): along a stem or a leg points have fewer neighbours than
+/// on a surface, but all of them alike.
 fn agreeing(points: &[[f32; 3]], n: usize) -> Vec<usize> {
     let tree = KdTree::new(points);
-    let mut apart: Vec<(f32, usize)> = points
+    let near: Vec<_> = points
         .iter()
-        .enumerate()
-        .map(|(i, &p)| {
-            let near = tree.k_nearest(p, NEIGHBOURS + 1);
-            (near.iter().map(|n| n.distance2.sqrt()).sum(), i)
+        .map(|&p| tree.k_nearest(p, NEIGHBOURS + 1))
+        .collect();
+    let sums: Vec<f32> = near
+        .iter()
+        .map(|near| near.iter().map(|n| n.distance2.sqrt()).sum())
+        .collect();
+    let mut apart: Vec<(f32, usize)> = (0..points.len())
+        .map(|i| {
+            let others = near[i].iter().filter(|n| n.index != i);
+            let theirs: f32 = others.map(|n| sums[n.index]).sum();
+            // Points that all lie in one place agree.
+            let ratio = if theirs > 0.0 { sums[i] / theirs } else { 0.0 };
+            (sums[i] * ratio, i)
         })
         .collect();
     apart.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -137,6 +150,19 @@ mod tests {
         assert_eq!(kept.len(), 200);
         assert!(kept.iter().all(|p| p[2] == 0.0));
         assert!(gaps(&kept) < 0.8 * gaps(&points[..200]));
+    }
+
+    #[test]
+    fn sparse_parts_agree_and_lone_points_do_not() {
+        let grid = |n: usize, step: f32, x: f32| {
+            (0..n * n).map(move |i| [x + (i % n) as f32 * step, (i / n) as f32 * step, 0.0])
+        };
+        let mut points: Vec<[f32; 3]> = grid(40, 0.02, 0.0).chain(grid(12, 0.1, 5.0)).collect();
+        let first_lone = points.len();
+        // Above the dense part, nearer to it than the sparse part's corners to their neighbours.
+        points.extend((0..5).map(|i| [0.1 + 0.15 * i as f32, 0.4, 0.13]));
+        let order = agreeing(&points, points.len());
+        assert!(order[first_lone..].iter().all(|&i| i >= first_lone));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 /// Who made the objects that `packshot-mini` was trained on, under which licences.
 pub const MINI_CREDITS: &str = include_str!("../CREDITS.md");
 
+/// How good `packshot-mini` is on prompts and objects that it was not trained on.
+pub const MINI_SCORES: &str = include_str!("../SCORES.md");
+
 /// One embedded network.
 #[derive(Debug)]
 pub struct EmbeddedPart {
@@ -71,6 +74,18 @@ pub(crate) static PARTS: [EmbeddedPart; 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scores_are_those_of_these_weights() {
+        for part in &PARTS {
+            let hash = &part.sha256()[..16];
+            assert!(
+                MINI_SCORES.contains(hash),
+                "SCORES.md was measured on other weights than {} {hash}: run `packshot eval mini`",
+                part.name
+            );
+        }
+    }
 
     #[test]
     fn the_hash_is_sha_256() {

@@ -10,7 +10,7 @@ mod pull;
 mod store;
 
 pub use catalogue::{Availability, CLIP, MINI, Model, PublishedFile, catalogue, find};
-pub use embedded::{EmbeddedPart, MINI_CREDITS};
+pub use embedded::{EmbeddedPart, MINI_CREDITS, MINI_SCORES};
 pub use hash::{Against, Verified, sha256_of, verify};
 pub use pull::{PullSettings, Pulled, pull};
 pub use store::{FileState, Record, Store};

@@ -4,7 +4,9 @@ use crate::commands::to_json;
 use crate::output::Report;
 use packshot_core::Error;
 use packshot_pipeline::WORDNET_LICENCE;
-use packshot_pipeline::models::{FileState, MINI, MINI_CREDITS, Model, Store, catalogue};
+use packshot_pipeline::models::{
+    FileState, MINI, MINI_CREDITS, MINI_SCORES, Model, Store, catalogue,
+};
 use serde_json::{Value, json};
 
 /// Whether the model is on this machine, in a word.
@@ -128,10 +130,13 @@ pub(super) fn show(model: &Model, store: Option<&Store>) -> Result<Report, Error
         line("part", &about);
     }
     if model.name == MINI {
+        value["scores"] = json!(MINI_SCORES);
         value["credits"] = json!(MINI_CREDITS);
         value["word_table_licence"] = json!(WORDNET_LICENCE);
-        text.push('\n');
-        text.push_str(MINI_CREDITS);
+        for about in [MINI_SCORES, MINI_CREDITS] {
+            text.push('\n');
+            text.push_str(about);
+        }
         text.push_str("\nThe table of related words is derived from WordNet 3.0:\n\n");
         text.push_str(WORDNET_LICENCE);
     }

@@ -14,6 +14,7 @@ pub(crate) mod elementwise;
 pub(crate) mod gemm;
 pub(crate) mod group_norm;
 pub(crate) mod layer_norm;
+pub(crate) mod lookup;
 pub(crate) mod math;
 pub(crate) mod microkernel;
 pub(crate) mod norm;

@@ -15,6 +15,7 @@ use candle_core::{Result, Tensor};
 
 use crate::flop;
 use crate::kernels::elementwise::Activation;
+use crate::kernels::lookup;
 
 /// Where query, key and value of each head lie among the 3·W channels of a fused projection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -255,6 +256,24 @@ pub(crate) fn conv3x3_keeping(
         }
     }
     conv3x3(x, weight, Some(bias), stride)
+}
+
+/// Values of `maps` `[B, H, W, C]` between their cells: `places`, equally many for each map and map by
+/// map, are (right, down) as shares of the map's sides. Gives `[places, C]`. Outside the centres of
+/// the outermost cells, these are read.
+///
+/// # Errors
+/// Places that do not divide among the maps, or maps without cells.
+pub fn bilinear_lookup(maps: &Tensor, places: &[[f32; 2]]) -> Result<Tensor> {
+    let (b, h, w, _) = maps.dims4()?;
+    if b * h * w == 0 || !places.len().is_multiple_of(b) {
+        candle_core::bail!("{} places in maps of {:?}", places.len(), maps.shape());
+    }
+    let taps = lookup::taps(places, b, h, w);
+    if fused::takes(maps) {
+        return fused::bilinear_lookup(maps, taps);
+    }
+    composed::bilinear_lookup(maps, &taps)
 }
 
 fn check_heads(channels: usize, parts: usize, heads: usize) -> Result<()> {

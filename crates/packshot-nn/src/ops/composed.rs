@@ -6,6 +6,7 @@
 use candle_core::{D, Result, Tensor};
 
 use super::QkvLayout;
+use crate::kernels::lookup::Taps;
 
 /// See [`super::linear`].
 ///
@@ -224,4 +225,25 @@ pub fn conv3x3(
         Some(bias) => y.broadcast_add(bias),
         None => Ok(y),
     }
+}
+
+/// See [`super::bilinear_lookup`].
+pub(crate) fn bilinear_lookup(maps: &Tensor, taps: &[Taps]) -> Result<Tensor> {
+    let (b, h, w, c) = maps.dims4()?;
+    let cells = maps.reshape((b * h * w, c))?;
+    let mut sum: Option<Tensor> = None;
+    for corner in 0..4 {
+        let index: Vec<u32> = taps.iter().map(|tap| tap.cells[corner]).collect();
+        let shares: Vec<f32> = taps.iter().map(|tap| tap.shares[corner]).collect();
+        let index = Tensor::from_vec(index, taps.len(), maps.device())?;
+        let shares = Tensor::from_vec(shares, (taps.len(), 1), maps.device())?;
+        let read = cells
+            .index_select(&index, 0)?
+            .broadcast_mul(&shares.to_dtype(maps.dtype())?)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + read)?,
+            None => read,
+        });
+    }
+    sum.map_or_else(|| Tensor::zeros((0, c), maps.dtype(), maps.device()), Ok)
 }

@@ -7,6 +7,7 @@ mod attention;
 mod conv;
 mod kept;
 mod linear;
+mod lookup;
 mod norms;
 mod pointwise;
 
@@ -18,6 +19,7 @@ pub(super) use attention::{cross_attention, self_attention};
 pub(super) use conv::{conv3x3, packed_conv3x3};
 pub(crate) use kept::KeptWeights;
 pub(super) use linear::{linear, packed_linear};
+pub(super) use lookup::bilinear_lookup;
 pub(super) use norms::{gated_residual, group_norm_silu, layer_norm, modulated_layer_norm};
 pub(super) use pointwise::{activation, add};
 

@@ -358,3 +358,22 @@ fn shapes_that_do_not_agree_are_errors() {
     assert!(super::conv3x3(&x[4], &x[1], None, 1).is_err());
     assert!(super::conv3x3(&x[4], &x[1], None, 0).is_err());
 }
+
+#[test]
+fn lookups() {
+    // More places than one task reads, some outside.
+    let places: Vec<[f32; 2]> = noise(2 * 600, 5)
+        .chunks_exact(2)
+        .map(|p| [0.5 + 0.4 * p[0], 0.5 + 0.4 * p[1]])
+        .collect();
+    let taps = crate::kernels::lookup::taps(&places, 2, 5, 4);
+    check(
+        "bilinear lookup",
+        &[&[2, 5, 4, 7]],
+        &|x| super::bilinear_lookup(&x[0], &places),
+        &|x| composed::bilinear_lookup(&x[0], &taps),
+        2e-6,
+    );
+    let maps = inputs(&[&[2, 5, 4, 7]]);
+    assert!(super::bilinear_lookup(&maps[0], &places[..3]).is_err());
+}

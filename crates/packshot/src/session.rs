@@ -22,6 +22,13 @@ impl Session {
     /// Sets the process up: instruction set, threads, signals.
     pub(crate) fn start(globals: &Globals) -> Result<Self, Error> {
         fix_cpu_level()?;
+        // Candle's few operations that are not on kernels of ours run on a pool of its own, one caller
+        // at a time, and wait by spinning: shards of a training step held each other up, and
+        // `--threads 1` took half of a second core from whoever else works here.
+        if std::env::var_os(CANDLE_VARIABLE).is_none() {
+            // SAFETY: nothing has started a thread of this process yet.
+            unsafe { std::env::set_var(CANDLE_VARIABLE, "1") };
+        }
         if let Some(threads) = globals.threads {
             if threads.get() > MAX_THREADS {
                 return Err(Error::usage(format!(
@@ -29,10 +36,6 @@ impl Session {
                 ))
                 .with_hint("leave --threads out to use every core"));
             }
-            // Candle's own operations run on a pool of its own, which waits by spinning: with
-            // `--threads 1` it took half of a second core from whoever else works here.
-            // SAFETY: nothing has started a thread of this process yet.
-            unsafe { std::env::set_var(CANDLE_VARIABLE, threads.to_string()) };
             packshot_pipeline::machine::set_threads(threads.get())?;
         }
         let cancel = CancelToken::default();

@@ -12,6 +12,7 @@ pub mod params;
 pub mod parity;
 pub mod peak;
 mod precision;
+mod shards;
 pub mod train_loop;
 pub mod training;
 pub mod weights;

@@ -3,6 +3,7 @@
 use crate::ops;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Settings of [`Optimiser`].
@@ -110,18 +111,25 @@ impl Optimiser {
         let clip = (self.config.clip_norm / (norm + 1e-6)).min(1.0);
         self.step += 1;
         let c = self.config;
-        for slot in &mut self.slots {
+        let step = self.step;
+        // Parameters know nothing of each other.
+        self.slots.par_iter_mut().try_for_each(|slot| {
             let Some(grad) = grads.get(slot.var.as_tensor()) else {
-                continue;
+                return Ok(());
             };
             let grad = (grad * clip)?.detach();
             let new = match slot.rule {
-                Rule::Adam => adam(slot, &grad, &c, lr_factor, self.step)?,
+                Rule::Adam => adam(slot, &grad, &c, lr_factor, step)?,
                 Rule::Muon { parts } => muon(slot, &grad, &c, lr_factor, parts)?,
             };
-            slot.var.set(&new)?;
-        }
+            slot.var.set(&new)
+        })?;
         Ok(norm)
+    }
+
+    /// The trained variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots.iter().map(|slot| slot.var.as_tensor())
     }
 
     /// The state, to go on from later.

@@ -2,26 +2,29 @@
 
 use crate::optim::{LrSchedule, Optimiser, OptimiserConfig, Rule};
 use crate::params::Params;
+use crate::shards::Shards;
 use crate::training::{Checkpoint, Ema, replace_file};
 use crate::weights::{StoredAs, Weights, candle_error};
 use candle_core::{Device, Tensor};
 use packshot_core::{Context, Error, Image, Result, Seed};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// What is trained: a network, its batches and its measures.
-pub trait Task {
+pub trait Task: Sync {
     /// The network.
-    type Network;
+    type Network: Sync;
     /// Builds the network on `params`.
     fn build(&self, params: &Params) -> candle_core::Result<Self::Network>;
     /// The optimiser's rule for a parameter.
     fn rule(&self, name: &str, shape: &[usize]) -> Rule {
         crate::layers::small_network_rule(name, shape)
     }
-    /// The mean loss of batch number `step`, a scalar; the batch depends on `step` alone.
-    fn loss(&mut self, network: &Self::Network, step: u64, batch: usize) -> Result<Tensor>;
+    /// The mean loss over `examples` of batch number `step`, a scalar. An example depends on `step` and
+    /// its number alone.
+    fn loss(&self, network: &Self::Network, step: u64, examples: Range<usize>) -> Result<Tensor>;
     /// Named measures on data that is not trained on.
     fn held_out(&mut self, network: &Self::Network) -> Result<Vec<(String, f64)>>;
     /// A picture of samples.
@@ -151,6 +154,7 @@ pub fn run<T: Task>(
         let by_time = settings.max_secs.map_or(0.0, |n| secs / n.max(1e-9));
         by_samples.max(by_time)
     };
+    let shards = Shards::new(settings.batch, device)?;
     let mut log = Log::open(&target.folder.join("log.jsonl"))?;
     loop {
         let progress = done(samples, train_secs);
@@ -192,9 +196,8 @@ pub fn run<T: Task>(
             break;
         }
         let started = Instant::now();
-        let loss = task.loss(&network, step, settings.batch)?;
-        let value = f64::from(loss.to_scalar::<f32>().map_err(candle_error)?);
-        let grads = loss.backward().map_err(candle_error)?;
+        let (value, grads) =
+            shards.gradients(&optimiser, |examples| task.loss(&network, step, examples))?;
         let factor = settings.schedule.factor(step, progress);
         let norm = optimiser.step(&grads, factor).map_err(candle_error)?;
         step += 1;

@@ -11,6 +11,7 @@ use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Flow times for training: more noise than picture, where words decide.
 const TIMES: LogitNormal = LogitNormal {
@@ -28,7 +29,7 @@ pub struct CaptionedPicture {
 }
 
 /// A set of captioned pictures to learn from.
-pub trait PictureSource {
+pub trait PictureSource: Sync {
     /// Every caption of the training split, for the vocabulary.
     fn captions(&self) -> Vec<String>;
     /// A random training picture with one of its captions.
@@ -145,8 +146,9 @@ impl<S: PictureSource> Task for ImageTask<S> {
         })
     }
 
-    fn loss(&mut self, model: &TextToImage, step: u64, batch: usize) -> Result<Tensor> {
-        let mut noise: Vec<NoiseStream> = (0..batch)
+    fn loss(&self, model: &TextToImage, step: u64, examples: Range<usize>) -> Result<Tensor> {
+        let (first, count) = (examples.start as u32, examples.len());
+        let mut noise: Vec<NoiseStream> = examples
             .map(|i| self.random(Stage::Train, i as u32, step))
             .collect();
         let pictures: Vec<CaptionedPicture> = noise
@@ -154,7 +156,7 @@ impl<S: PictureSource> Task for ImageTask<S> {
             .map(|random| self.source.draw(random))
             .collect();
         let prompts: Vec<Prompt> = pictures.iter().map(|p| self.read(&p.caption)).collect();
-        let mut random = self.random(Stage::Train, u32::MAX, step);
+        let mut random = self.random(Stage::Train, u32::MAX - first, step);
         let tokens = TokenBatch::for_training(
             &prompts,
             model.encoder.config(),
@@ -169,7 +171,7 @@ impl<S: PictureSource> Task for ImageTask<S> {
         let weights: Vec<f32> = times.iter().map(|&t| velocity_weight(t, 0.1)).collect();
         let loss = || -> candle_core::Result<Tensor> {
             let square = (estimate - clean)?.sqr()?.flatten_from(1)?.mean(1)?;
-            (square * Tensor::from_vec(weights, batch, &self.device)?)?.mean_all()
+            (square * Tensor::from_vec(weights, count, &self.device)?)?.mean_all()
         };
         loss().map_err(candle_error)
     }

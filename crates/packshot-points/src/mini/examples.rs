@@ -16,7 +16,7 @@ pub struct Example {
 }
 
 /// A set of objects to learn from.
-pub trait ExampleSource {
+pub trait ExampleSource: Sync {
     /// A random training object in a random view.
     fn draw(&self, random: &mut NoiseStream) -> Example;
     /// Objects that are not trained on, in the three-quarter view.

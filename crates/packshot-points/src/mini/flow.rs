@@ -1,7 +1,7 @@
 //! Noisy batches of points for training, and the way from noise to points for sampling.
 
 use super::examples::ScaledPoint;
-use super::inputs::{CHANNELS, Picture, map_cells, point_features};
+use super::inputs::{CHANNELS, Picture, map_cells, picture_place, point_features};
 use super::network::{PictureFeatures, PointBatch, PointNetwork};
 use super::pairing::{PAIRING_SWEEPS, kd_order, pair_by_swaps};
 use packshot_core::{Error, NoiseStream, Result, StageTimer};
@@ -81,6 +81,7 @@ fn read_point(
     for (cells, cell) in batch.cells.iter_mut().zip(map_cells(guess)) {
         cells.push(cell);
     }
+    batch.places.push(picture_place(guess));
 }
 
 /// Joins single examples to a batch.
@@ -93,6 +94,7 @@ pub(super) fn join(examples: Vec<NoisyExample>) -> (PointBatch, Vec<f32>) {
         for (all, own) in batch.cells.iter_mut().zip(example.batch.cells) {
             all.extend(own);
         }
+        batch.places.extend(example.batch.places);
         batch.t.extend(example.batch.t);
         target.extend(example.target);
     }

@@ -41,7 +41,7 @@ impl Picture {
 }
 
 /// Place in a square map of `side` cells of a point whose frame coordinates are `x`, `y`.
-fn cell(x: f32, y: f32, side: usize) -> (usize, usize) {
+pub(super) fn cell(x: f32, y: f32, side: usize) -> (usize, usize) {
     let clamp = |v: f32| ((v * side as f32) as isize).clamp(0, side as isize - 1) as usize;
     (clamp((x + 0.5).max(0.0)), clamp((0.5 - y).max(0.0)))
 }
@@ -52,6 +52,14 @@ pub(super) fn map_cells(guess: [f32; 3]) -> [u32; 2] {
         let (x, y) = cell(guess[0] / POSITION_SCALE, guess[1] / POSITION_SCALE, side);
         (y * side + x) as u32
     })
+}
+
+/// Place of a point in the picture: right and down, as shares of the picture's sides.
+pub(super) fn picture_place(guess: [f32; 3]) -> [f32; 2] {
+    [
+        guess[0] / POSITION_SCALE + 0.5,
+        0.5 - guess[1] / POSITION_SCALE,
+    ]
 }
 
 /// Appends the features of one noisy point to `out`: `x_t` as the diffusion sees it, brought to unit

@@ -10,6 +10,7 @@ mod flow;
 mod inputs;
 mod network;
 mod pairing;
+mod relief;
 mod sheet;
 mod spread;
 mod stages;

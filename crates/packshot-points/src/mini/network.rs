@@ -2,6 +2,7 @@
 //! and picture tokens, picture features looked up at each point.
 
 use super::inputs::{CHANNELS, MAP_SIDES, PICTURE, POINT_FEATURES};
+use super::relief::Relief;
 use candle_core::{Result, Tensor};
 use packshot_diffusion::LinearPosterior;
 use packshot_nn::layers::{AdaLnStack, Conv3x3, Linear, NORM_EPS};
@@ -26,6 +27,9 @@ pub struct PointNetworkConfig {
     pub point_features: usize,
     /// Channels of the three picture maps.
     pub map_channels: [usize; 3],
+    /// Channels of the relief, a map of the surfaces that the picture shows; 0 for networks without.
+    #[serde(default)]
+    pub relief_channels: usize,
     /// Preconditioning of x, y, z, R, G, B.
     pub channels: [LinearPosterior; CHANNELS],
 }
@@ -49,6 +53,7 @@ impl PointNetworkConfig {
             extra_features: 0,
             point_features: POINT_FEATURES,
             map_channels: [32, 64, 128],
+            relief_channels: 64,
             channels: [
                 position(1.0),
                 position(0.95),
@@ -67,6 +72,8 @@ pub struct PictureFeatures {
     maps: [Tensor; 2],
     /// `[B, 64, W]`.
     tokens: Tensor,
+    /// `[B, 32, 32, C]`.
+    relief: Option<Tensor>,
     batch: usize,
 }
 
@@ -77,6 +84,11 @@ impl PictureFeatures {
         Ok(Self {
             maps: [map(&self.maps[0])?, map(&self.maps[1])?],
             tokens: self.tokens.repeat((batch, 1, 1))?,
+            relief: self
+                .relief
+                .as_ref()
+                .map(|map| map.repeat((batch, 1, 1, 1)))
+                .transpose()?,
             batch: self.batch * batch,
         })
     }
@@ -91,6 +103,9 @@ pub struct PointBatch {
     pub extra: Vec<f32>,
     /// `[B, N]`: cells of the two picture maps, within the picture's own map.
     pub cells: [Vec<u32>; 2],
+    /// `[B, N]`: places in the picture, right and down as shares of its sides; read by networks with
+    /// a relief alone.
+    pub places: Vec<[f32; 2]>,
     /// Flow time of each batch entry.
     pub t: Vec<f32>,
 }
@@ -101,6 +116,7 @@ impl PointBatch {
         self.features.clear();
         self.extra.clear();
         self.cells.iter_mut().for_each(Vec::clear);
+        self.places.clear();
         self.t.clear();
     }
 }
@@ -113,6 +129,7 @@ pub struct PointNetwork {
     position: Tensor,
     input: Linear,
     lookup: Linear,
+    relief: Option<(Relief, Linear)>,
     stack: AdaLnStack,
     output: Linear,
 }
@@ -123,7 +140,16 @@ impl PointNetwork {
         let [c1, c2, c3] = config.map_channels;
         let (w, g) = (config.width, config.points_per_token);
         let side = PICTURE / 8;
+        let relief = (config.relief_channels > 0)
+            .then(|| -> Result<_> {
+                let c = config.relief_channels;
+                let own = params.sub("relief");
+                let relief = Relief::new(&own, w, config.heads, [c1, c2], c)?;
+                Ok((relief, Linear::zeros(&own.sub("lookup"), c * g, w)?))
+            })
+            .transpose()?;
         Ok(Self {
+            relief,
             convs: [
                 Conv3x3::new(&params.sub("conv1"), 3, c1, 2)?,
                 Conv3x3::new(&params.sub("conv2"), c1, c2, 2)?,
@@ -170,11 +196,34 @@ impl PointNetwork {
         let (_, h, w, c) = f3.dims4()?;
         let tokens = self.context.forward(&f3.reshape((batch, h * w, c))?)?;
         let tokens = tokens.broadcast_add(&self.position)?;
+        let (tokens, relief) = match &self.relief {
+            Some((relief, _)) => {
+                let read = relief.read(&f1, &f2, &tokens)?;
+                (read.tokens, Some(read.map))
+            }
+            None => (tokens, None),
+        };
         Ok(PictureFeatures {
             maps: [flat(&f1)?, flat(&f2)?],
             tokens,
+            relief,
             batch,
         })
+    }
+
+    /// How far what the network read of pictures is from the [`surfaces`] of their objects, one after
+    /// the other; nothing for networks without a relief.
+    ///
+    /// [`surfaces`]: super::relief::surfaces
+    pub(super) fn relief_loss(
+        &self,
+        picture: &PictureFeatures,
+        surfaces: &[[f32; 3]],
+    ) -> Result<Option<Tensor>> {
+        match (&self.relief, &picture.relief) {
+            (Some((relief, _)), Some(map)) => relief.loss(map, surfaces).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The network's output F for a batch of noisy points: `[B, N, 6]`. The estimate of the clean
@@ -221,6 +270,14 @@ impl PointNetwork {
             &self.input.forward(&own)?,
             &self.lookup.forward(&looked_up)?,
         )?;
+        let h = match (&self.relief, &picture.relief) {
+            (Some((_, lookup)), Some(map)) => {
+                let read = ops::bilinear_lookup(map, &points.places)?;
+                let read = read.reshape((batch, tokens, self.config.relief_channels * g))?;
+                ops::add(&h, &lookup.forward(&read)?)?
+            }
+            _ => h,
+        };
         let x = Tensor::cat(&[&h, &picture.tokens], 1)?;
         let embedding = self.stack.embed_time(&points.t, device)?;
         let x = self.stack.forward(&x, &embedding)?;

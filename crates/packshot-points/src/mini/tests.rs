@@ -55,6 +55,7 @@ fn small(mut config: PointNetworkConfig) -> PointNetworkConfig {
     config.layers = 2;
     config.heads = 2;
     config.map_channels = [8, 8, 16];
+    config.relief_channels = config.relief_channels.min(8);
     config
 }
 
@@ -66,7 +67,7 @@ fn trained<T: Task>(mut task: T, steps: u64, batch: usize) -> (f64, f64, Weights
     let mut optimiser = Optimiser::new(params.vars(), OptimiserConfig::default(), rule).unwrap();
     let before = task.held_out(&network).unwrap()[0].1;
     for step in 0..steps {
-        let loss = task.loss(&network, step, batch).unwrap();
+        let loss = task.loss(&network, step, 0..batch).unwrap();
         optimiser.step(&loss.backward().unwrap(), 1.0).unwrap();
     }
     let after = task.held_out(&network).unwrap()[0].1;

@@ -4,6 +4,7 @@ use super::examples::{Example, ExampleSource, augment, scaled_points};
 use super::flow::{join, noisy_example, sample, training_time};
 use super::inputs::{CHANNELS, PICTURE, POSITION_SCALE, Picture};
 use super::network::{PointNetwork, PointNetworkConfig};
+use super::relief::surfaces;
 use super::sheet;
 use candle_core::{Device, Tensor};
 use packshot_core::{Image, NoiseKey, NoiseStream, Result, Seed, Stage};
@@ -14,12 +15,15 @@ use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What the first stage is trained with.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PointsTraining {
     /// The network.
     pub network: PointNetworkConfig,
+    /// Weight of the surfaces that the network reads from pictures, beside the points' loss of one.
+    pub relief_weight: f64,
     /// Points of an example; points per token times a power of two.
     pub points: usize,
     /// Sampler steps of the held-out measures.
@@ -34,6 +38,7 @@ impl Default for PointsTraining {
     fn default() -> Self {
         Self {
             network: PointNetworkConfig::points(),
+            relief_weight: 0.25,
             points: 512,
             eval_steps: 8,
             eval_objects: 24,
@@ -74,13 +79,15 @@ impl<S: ExampleSource> PointsTask<S> {
         &self,
         network: &PointNetwork,
         examples: Vec<(Example, Picture, f32, NoiseStream)>,
-    ) -> Result<Tensor> {
+    ) -> Result<Losses> {
         let mut pictures = Vec::with_capacity(examples.len() * PICTURE * PICTURE * 3);
         let mut noisy = Vec::with_capacity(examples.len());
+        let mut truth = Vec::new();
         let count = examples.len();
         for (example, picture, t, mut random) in examples {
             let points = scaled_points(&example, self.config.points, &mut random);
             pictures.extend_from_slice(&picture.values);
+            truth.extend(surfaces(&example.positions));
             noisy.push(noisy_example(
                 &points,
                 &picture,
@@ -91,14 +98,17 @@ impl<S: ExampleSource> PointsTask<S> {
             ));
         }
         let (batch, target) = join(noisy);
-        let loss = || -> candle_core::Result<Tensor> {
+        let losses = || -> candle_core::Result<Losses> {
             let pictures = Tensor::from_vec(pictures, (count, PICTURE, PICTURE, 3), &self.device)?;
             let features = network.picture(&pictures)?;
             let output = network.forward(&batch, &features)?;
             let target = Tensor::from_vec(target, output.shape(), &self.device)?;
-            (output - target)?.sqr()?.mean_all()
+            Ok(Losses {
+                points: (output - target)?.sqr()?.mean_all()?,
+                relief: network.relief_loss(&features, &truth)?,
+            })
         };
-        loss().map_err(candle_error)
+        losses().map_err(candle_error)
     }
 
     /// Samples the cloud of a held-out example from fixed noise.
@@ -127,6 +137,12 @@ impl<S: ExampleSource> PointsTask<S> {
     }
 }
 
+/// Losses of a batch, each a scalar.
+struct Losses {
+    points: Tensor,
+    relief: Option<Tensor>,
+}
+
 impl<S: ExampleSource> Task for PointsTask<S> {
     type Network = PointNetwork;
 
@@ -134,8 +150,8 @@ impl<S: ExampleSource> Task for PointsTask<S> {
         PointNetwork::new(self.config.network.clone(), params)
     }
 
-    fn loss(&mut self, network: &PointNetwork, step: u64, batch: usize) -> Result<Tensor> {
-        let examples = (0..batch)
+    fn loss(&self, network: &PointNetwork, step: u64, examples: Range<usize>) -> Result<Tensor> {
+        let examples = examples
             .map(|index| {
                 let mut random = self.random(Stage::Train, index as u32, step);
                 let (example, picture) = augment(self.source.draw(&mut random), &mut random);
@@ -143,12 +159,18 @@ impl<S: ExampleSource> Task for PointsTask<S> {
                 (example, picture, t, random)
             })
             .collect();
-        self.loss_of(network, examples)
+        let losses = self.loss_of(network, examples)?;
+        match losses.relief {
+            Some(relief) => (relief * self.config.relief_weight)
+                .and_then(|relief| losses.points + relief)
+                .map_err(candle_error),
+            None => Ok(losses.points),
+        }
     }
 
     fn held_out(&mut self, network: &PointNetwork) -> Result<Vec<(String, f64)>> {
         let held_out = self.source.held_out();
-        let mut losses = Vec::new();
+        let (mut losses, mut reliefs) = (Vec::new(), Vec::new());
         for (chunk_index, chunk) in held_out.chunks(16).enumerate() {
             let examples = chunk
                 .iter()
@@ -159,8 +181,12 @@ impl<S: ExampleSource> Task for PointsTask<S> {
                     (example.clone(), Picture::from_srgb(&example.rgb), t, random)
                 })
                 .collect();
-            let loss = self.loss_of(network, examples)?.detach();
-            losses.push(f64::from(loss.to_scalar::<f32>().map_err(candle_error)?));
+            let found = self.loss_of(network, examples)?;
+            let number = |loss: &Tensor| loss.to_scalar::<f32>().map(f64::from);
+            losses.push(number(&found.points).map_err(candle_error)?);
+            if let Some(relief) = &found.relief {
+                reliefs.push(number(relief).map_err(candle_error)?);
+            }
         }
         let mut chamfer = Vec::new();
         for (index, example) in held_out.iter().take(self.config.eval_objects).enumerate() {
@@ -176,10 +202,14 @@ impl<S: ExampleSource> Task for PointsTask<S> {
                 .collect();
             chamfer.push(relative_distance(&positions, &truth));
         }
-        Ok(vec![
+        let mut measures = vec![
             ("loss".to_owned(), mean(&losses)),
             ("mean_distance".to_owned(), mean(&chamfer)),
-        ])
+        ];
+        if !reliefs.is_empty() {
+            measures.push(("relief".to_owned(), mean(&reliefs)));
+        }
+        Ok(measures)
     }
 
     fn sample_sheet(&mut self, network: &PointNetwork) -> Result<Option<Image>> {

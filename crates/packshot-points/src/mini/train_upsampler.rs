@@ -14,6 +14,7 @@ use packshot_nn::params::Params;
 use packshot_nn::train_loop::Task;
 use packshot_nn::weights::candle_error;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What the upsampler is trained with.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -218,10 +219,10 @@ impl<S: ExampleSource> Task for UpsamplerTask<S> {
         PointNetwork::new(self.config.network.clone(), params)
     }
 
-    fn loss(&mut self, network: &PointNetwork, step: u64, batch: usize) -> Result<Tensor> {
+    fn loss(&self, network: &PointNetwork, step: u64, examples: Range<usize>) -> Result<Tensor> {
         let mut pictures = Vec::new();
-        let mut noisy = Vec::with_capacity(batch);
-        for index in 0..batch {
+        let mut noisy = Vec::with_capacity(examples.len());
+        for index in examples {
             let mut random = self.random(Stage::Train, index as u32, step);
             let (example, picture) = augment(self.source.draw(&mut random), &mut random);
             let t = training_time(&mut random);

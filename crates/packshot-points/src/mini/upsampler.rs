@@ -35,6 +35,7 @@ impl PointNetworkConfig {
             extra_features: TOKEN_FEATURES,
             point_features: POINT_FEATURES,
             map_channels: [32, 64, 128],
+            relief_channels: 0,
             channels: [offset, offset, offset, colour, colour, colour],
         }
     }

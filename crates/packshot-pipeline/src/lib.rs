@@ -21,6 +21,7 @@ pub mod photo;
 pub mod precision;
 pub mod prompt;
 pub mod prompts;
+pub mod renderer;
 pub mod shoot;
 pub mod slug;
 pub mod surface;

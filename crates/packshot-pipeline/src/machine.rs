@@ -1,5 +1,6 @@
 //! What this machine is and can do.
 
+use crate::renderer::{GpuAdapter, survey};
 use packshot_core::{CpuLevel, Error, Result, cpu_level};
 use serde::Serialize;
 
@@ -48,13 +49,18 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// Memory that is free for use, in bytes, where the system tells it.
     pub memory_available_bytes: Option<u64>,
-    /// GPU adapters in use by this build.
-    pub gpu_adapters: Vec<String>,
+    /// GPU adapters, best first.
+    pub gpu_adapters: Vec<GpuAdapter>,
+    /// What `shoot` renders on when nothing else is asked for, and why.
+    pub renderer: String,
+    /// See `renderer`.
+    pub renderer_reason: String,
 }
 
 /// Looks at the machine and measures its peak.
 pub fn inspect() -> Machine {
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let (gpu_adapters, renderer, renderer_reason) = survey();
     Machine {
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -68,7 +74,9 @@ pub fn inspect() -> Machine {
         fma_peak_gflops: fma_peak_gflops(),
         memory_bytes: kib(&memory, "MemTotal"),
         memory_available_bytes: kib(&memory, "MemAvailable"),
-        gpu_adapters: Vec::new(),
+        gpu_adapters,
+        renderer,
+        renderer_reason,
     }
 }
 

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     crash::install_hook();
+    quieten_drivers();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // Errors of the parser itself are a JSON document too where one was asked for.
     let mut output = Output::new(usage::wants_json(&arguments));
@@ -25,6 +26,16 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => output.fail(&error),
+    }
+}
+
+/// Switches off the part of Mesa that orders adapters: it asks for a display, and without one it complains on stderr.
+/// Packshot orders adapters by itself.
+fn quieten_drivers() {
+    const SWITCH: &str = "NODEVICE_SELECT";
+    if cfg!(target_os = "linux") && std::env::var_os(SWITCH).is_none() {
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::set_var(SWITCH, "1") };
     }
 }
 

@@ -1,6 +1,7 @@
 //! `shoot`: pictures of assets in studio scenes.
 
 mod asset;
+mod bench;
 mod develop;
 mod movie;
 mod output;
@@ -13,15 +14,17 @@ mod settings;
 mod smooth;
 mod studio;
 
+use crate::renderer::Renderer;
 use asset::Product;
+pub use bench::{RenderFigures, RenderReport, bench_render};
 use output::Shot;
 use packshot_core::{Context, Message, Result};
 use packshot_formats::PartialFolder;
-use packshot_render::{PreparedScene, Settings, render_cpu};
+use packshot_render::{PreparedScene, Settings, denoise};
 pub use recolour::Variant;
 pub use record::{ShotRecord, Shots};
 pub use scene_file::Colour;
-pub use settings::{Format, MAX_FRAMES, MAX_SIDE, ShootSettings};
+pub use settings::{Format, MAX_FRAMES, MAX_SIDE, PREVIEW_SAMPLES, ShootSettings};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -74,7 +77,8 @@ pub fn scene_text(name: &str) -> Result<&'static str> {
 /// Everything that can be wrong with assets, scenes and looks is found before the first picture.
 ///
 /// # Errors
-/// `Usage` and `BadInput` for what was asked for and for files; `Io`; `Cancelled`.
+/// `Usage` and `BadInput` for what was asked for and for files; `Io`; `Cancelled`; as
+/// [`Renderer::open`] for a device that was asked for by name.
 pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
     let started = Instant::now();
     let settings = &job.settings;
@@ -99,11 +103,15 @@ pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
             Some("install ffmpeg for MP4; APNG, GIF and the frames are written"),
         );
     }
+    let mut renderer = Renderer::open(settings.device, context)?;
     let frames = settings.turntable.unwrap_or(1);
     let total = job.assets.len() * variants.len() * studios.len() * frames;
     context.detail(format!(
-        "{total} pictures of {}×{} pixels, at most {} light paths a pixel, on the processor",
-        settings.width, settings.height, settings.samples
+        "{total} pictures of {}×{} pixels, at most {} light paths a pixel, on {}",
+        settings.width,
+        settings.height,
+        settings.samples,
+        renderer.name()
     ));
     let mut stage = context.stage("shoot", Some(total as u64));
     let mut names = NamesInUse::default();
@@ -128,7 +136,12 @@ pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
                     context.check()?;
                     let turn = 360.0 * frame as f32 / frames as f32;
                     let scene = PreparedScene::new(&setting.scene(turn))?;
-                    let film = render_cpu(&scene, &render_settings(settings), context)?;
+                    let film = renderer.render(&scene, &render_settings(settings), context)?;
+                    let film = if settings.preview {
+                        denoise(&film)?
+                    } else {
+                        film
+                    };
                     let image = sequence.write(&film)?;
                     if frame == 0 {
                         thumbnails.push(develop::thumbnail(&image, output::THUMBNAIL));
@@ -141,7 +154,14 @@ pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
     }
     stage.finish();
     let sheet = output::write_sheet(folder.path(), &thumbnails)?;
-    let shots = Shots::new(job, &studios, done, sheet, started.elapsed());
+    let shots = Shots::new(
+        job,
+        &studios,
+        renderer.name(),
+        done,
+        sheet,
+        started.elapsed(),
+    );
     shots.write(folder.path())?;
     folder.commit()?;
     context.send(Message::Artefact(job.target.clone()));

@@ -26,8 +26,8 @@ pub struct Shots {
     settings: ShootSettings,
     program: Program,
     cpu_level: CpuLevel,
-    /// What traced the light.
-    renderer: &'static str,
+    /// What traced the light, at the end.
+    renderer: String,
     /// One for each asset, scene and look.
     pub shots: Vec<ShotRecord>,
     /// The contact sheet, where there is one.
@@ -78,6 +78,7 @@ impl Shots {
     pub(super) fn new(
         job: &ShootJob,
         studios: &[Studio],
+        renderer: String,
         shots: Vec<ShotRecord>,
         contact_sheet: Option<&'static str>,
         elapsed: Duration,
@@ -100,7 +101,7 @@ impl Shots {
                 version: env!("CARGO_PKG_VERSION"),
             },
             cpu_level: cpu_level(),
-            renderer: "processor",
+            renderer,
             shots,
             contact_sheet,
             seconds: elapsed.as_secs_f64(),

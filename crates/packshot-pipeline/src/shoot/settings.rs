@@ -1,10 +1,13 @@
 //! What a shoot is asked for.
 
 use super::scene_file::Colour;
+use crate::renderer::Device;
 use packshot_core::{Error, Result, Seed};
 use serde::Serialize;
 use std::str::FromStr;
 
+/// Light paths a pixel of a preview.
+pub const PREVIEW_SAMPLES: u32 = 16;
 /// Largest side of a picture: WebP's and the reader's limit.
 pub const MAX_SIDE: usize = 16_384;
 /// Most pictures of a turntable.
@@ -87,6 +90,10 @@ pub struct ShootSettings {
     pub samples: u32,
     /// Where the light paths of a pixel end early; `None` takes all.
     pub noise_threshold: Option<f32>,
+    /// Whether noise is smoothed away, which lets few light paths do for a preview.
+    pub preview: bool,
+    /// What traces the light.
+    pub device: Device,
     /// Seed of the light paths.
     pub seed: Seed,
     /// Pictures of one turn; `None` makes stills.
@@ -111,6 +118,8 @@ impl Default for ShootSettings {
             height: 1024,
             samples: 128,
             noise_threshold: Some(0.02),
+            preview: false,
+            device: Device::Auto,
             seed: Seed(0),
             turntable: None,
             frame_ms: 40,

@@ -2,6 +2,7 @@
 
 mod chart;
 mod golden;
+mod gpu;
 
 use super::*;
 use packshot_core::{ErrorKind, Seed};
@@ -28,6 +29,7 @@ fn tiny() -> ShootSettings {
         height: 24,
         samples: 2,
         noise_threshold: None,
+        device: crate::renderer::Device::Cpu,
         seed: Seed(7),
         ..ShootSettings::default()
     }
@@ -109,6 +111,27 @@ fn a_batch_has_a_file_for_each_asset_scene_and_look() {
     shoot(&job, &Context::silent()).unwrap();
     assert_eq!(std::fs::read(job.target.join(name)).unwrap(), before);
     assert_eq!(names(place.path()), ["ball.ply", "shots", "stool.glb"]);
+}
+
+#[test]
+fn previews_are_smoother() {
+    let place = tempfile::tempdir().unwrap();
+    let picture = |samples: u32, preview: bool| {
+        let mut job = job(place.path(), tiny());
+        job.target = place.path().join(format!("{samples}-{preview}"));
+        (job.settings.samples, job.settings.preview) = (samples, preview);
+        let shots = shoot(&job, &Context::silent()).unwrap();
+        read_picture(&job.target.join(&shots.shots[0].files[0])).unwrap()
+    };
+    let clean = picture(128, false);
+    let error = |image: packshot_core::Image| -> f64 {
+        let pairs = image.data().iter().zip(clean.data());
+        pairs
+            .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+            .sum()
+    };
+    let (plain, smooth) = (error(picture(2, false)), error(picture(2, true)));
+    assert!(smooth < plain, "{smooth} {plain}");
 }
 
 #[test]

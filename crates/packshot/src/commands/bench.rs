@@ -1,7 +1,7 @@
 //! `packshot bench`.
 
 use super::precision::PrecisionName;
-use super::{later, to_json};
+use super::to_json;
 use crate::output::Report;
 use crate::session::Session;
 use clap::ValueEnum;
@@ -9,6 +9,7 @@ use packshot_core::Error;
 use packshot_pipeline::bench::{Part, bench, bench_point_e};
 use packshot_pipeline::bench_nerf::bench_nerf;
 use packshot_pipeline::precision::Precision;
+use packshot_pipeline::shoot::bench_render;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -40,8 +41,15 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 200)]
         steps: usize,
     },
-    #[command(hide = true, disable_help_flag = true)]
-    Render(later::Anything),
+    /// Paths and rays a second of `shoot`, on the processor and on every kind of GPU driver
+    Render {
+        /// Width and height in pixels
+        #[arg(long, value_name = "N", default_value_t = 256)]
+        side: usize,
+        /// Light paths a pixel
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        samples: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,7 +94,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
         }
         Command::Image { steps } => bench(Part::Image, steps, &context)?,
         Command::Nerf { steps } => return nerf(steps, session),
-        Command::Render(_) => return later::command("bench render"),
+        Command::Render { side, samples } => return render(side, samples, session),
     };
     let text = format!(
         "{}, {}, batch {}, {} tokens, {} threads: {:.2} ms an evaluation, {:.2} GFLOP, {:.1} GFLOP/s of {:.1} ({:.0} %){}{}\n",
@@ -107,6 +115,28 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<Report, Error> 
             .error
             .map_or(String::new(), |e| format!(", relative error {e:.1e}")),
     );
+    Ok(Report::new(text, to_json(&report)?))
+}
+
+/// A line a device.
+fn render(side: usize, samples: u32, session: &Session) -> Result<Report, Error> {
+    let report = bench_render(side, samples, &session.context())?;
+    let mut text = format!(
+        "{} triangles, {side}×{side} pixels, {samples} paths a pixel, {} threads\n",
+        report.triangles, report.threads
+    );
+    for device in &report.devices {
+        let rays = device
+            .rays_per_second
+            .map_or_else(String::new, |rays| format!(", {:.2} M rays/s", rays / 1e6));
+        text.push_str(&format!(
+            "{}: {:.2} s, {:.2} M paths/s{rays}, {:.2} times the processor\n",
+            device.name,
+            device.seconds,
+            device.paths_per_second / 1e6,
+            device.times_processor,
+        ));
+    }
     Ok(Report::new(text, to_json(&report)?))
 }
 

@@ -58,9 +58,25 @@ pub(crate) fn run() -> Result<Report, Error> {
             gigabytes(found.memory_available_bytes)
         ),
     );
+    if found.gpu_adapters.is_empty() {
+        line("gpu", "none found".to_owned());
+    }
+    for adapter in &found.gpu_adapters {
+        let lacks = match &adapter.lacks {
+            Some(lacks) => format!("; cannot be used, lacks {lacks}"),
+            None => String::new(),
+        };
+        line(
+            "gpu",
+            format!(
+                "{} ({}), {}, {}{lacks}",
+                adapter.name, adapter.kind, adapter.interface, adapter.driver
+            ),
+        );
+    }
     line(
-        "gpu",
-        "none in use: this version works on the processor".to_owned(),
+        "shoot on",
+        format!("{}: {}", found.renderer, found.renderer_reason),
     );
     let mut usable = Vec::new();
     for model in catalogue() {

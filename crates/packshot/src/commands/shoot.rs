@@ -5,9 +5,10 @@ use crate::layers::from_text;
 use crate::output::Report;
 use crate::session::Session;
 use packshot_core::{Error, Seed};
+use packshot_pipeline::renderer::Device;
 use packshot_pipeline::shoot::{
-    Colour, Format, ShootJob, ShootSettings, Variant, default_folder, is_scene_file,
-    scenes as built_in, shoot,
+    Colour, Format, PREVIEW_SAMPLES, ShootJob, ShootSettings, Variant, default_folder,
+    is_scene_file, scenes as built_in, shoot,
 };
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -55,12 +56,21 @@ pub(crate) struct Options {
     /// Height in pixels [default: the width]
     #[arg(long, env = "PACKSHOT_HEIGHT", hide_env = true, value_name = "N")]
     pub height: Option<usize>,
-    /// Most light paths a pixel [default: 128]
+    /// A quick look: few light paths, their noise smoothed away
+    #[arg(long)]
+    pub preview: bool,
+    /// Most light paths a pixel [default: 128; with --preview 16]
     #[arg(long, env = "PACKSHOT_SAMPLES", hide_env = true, value_name = "N")]
     pub samples: Option<u32>,
     /// Noise at which a pixel is done; 0 takes all samples [default: 0.02]
     #[arg(long, env = "PACKSHOT_NOISE", hide_env = true, value_name = "X")]
     pub noise: Option<f32>,
+    /// Where light is traced: auto (a GPU where one works, else the processor), cpu, gpu, or software (a GPU driver that
+    /// computes on the processor) [default: auto]
+    // Without a variable: that of `train --device` has the same name and other words.
+    #[arg(long, value_name = "NAME")]
+    #[serde(deserialize_with = "from_text")]
+    pub device: Option<Device>,
     /// Seed of the light paths [default: drawn and recorded]
     #[arg(long, env = "PACKSHOT_SEED", hide_env = true, value_name = "N")]
     pub seed: Option<u64>,
@@ -118,6 +128,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
     let defaults = ShootSettings::default();
     let width = flags.width.or(file.width).unwrap_or(defaults.width);
     let noise = flags.noise.or(file.noise);
+    let preview = flags.preview || file.preview;
     if let Some(noise) = noise
         && !(0.0..=1.0).contains(&noise)
     {
@@ -128,12 +139,18 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
     let settings = ShootSettings {
         width,
         height: flags.height.or(file.height).unwrap_or(width),
-        samples: flags.samples.or(file.samples).unwrap_or(defaults.samples),
+        samples: flags.samples.or(file.samples).unwrap_or(if preview {
+            PREVIEW_SAMPLES
+        } else {
+            defaults.samples
+        }),
+        preview,
         noise_threshold: match noise {
             Some(0.0) => None,
             Some(noise) => Some(noise),
             None => defaults.noise_threshold,
         },
+        device: flags.device.or(file.device).unwrap_or_default(),
         seed: flags.seed.or(file.seed).map_or_else(draw_seed, Seed),
         turntable: flags.turntable.or(file.turntable),
         frame_ms: flags

@@ -15,8 +15,8 @@ fn path_trace(@builtin(global_invocation_id) id: vec3u) {
     if id.x >= params.pixel_count {
         return;
     }
-    let x = pixels[id.x] & 0xffffu;
-    let y = pixels[id.x] >> 16u;
+    let x = params.pixels[id.x] & 0xffffu;
+    let y = params.pixels[id.x] >> 16u;
     var radiance = vec3f(0.0);
     var alpha = 0.0;
     var albedo = vec3f(0.0);

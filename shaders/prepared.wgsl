@@ -54,9 +54,12 @@ struct Params {
     strength: f32,
     cos_rotation: f32,
     sin_rotation: f32,
+    // Of this run: column in the lower half of the bits, row in the upper one.
+    pixels: array<u32>,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
+// No uniform buffer: Mesa's lavapipe builds its code anew for the values in those.
+@group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(1) var<storage, read> nodes: array<vec4u>;
 @group(0) @binding(2) var<storage, read> blocks: array<vec4u>;
 @group(0) @binding(3) var<storage, read> vertices: array<u32>;
@@ -66,9 +69,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> words: array<u32>;
 // Of textures, and of the panorama.
 @group(0) @binding(6) var<storage, read> texels: array<u32>;
-// Column in the lower half of the bits, row in the upper one.
-@group(0) @binding(7) var<storage, read> pixels: array<u32>;
-@group(0) @binding(8) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(7) var<storage, read_write> sums: array<f32>;
 
 fn word_f32(at: u32) -> f32 {
     return bitcast<f32>(words[at]);

@@ -41,8 +41,7 @@ struct Basis {
 }
 
 fn basis(n: vec3f) -> Basis {
-    // By the sign's bit: walls have a z of -0.
-    let sign = select(1.0, -1.0, (bitcast<u32>(n.z) & 0x80000000u) != 0u);
+    let sign = select(1.0, -1.0, n.z < -0.1);
     let a = -1.0 / (sign + n.z);
     let b = n.x * n.y * a;
     return Basis(

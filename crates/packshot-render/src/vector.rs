@@ -55,7 +55,9 @@ pub(crate) fn mix(a: Vec3, b: Vec3, t: f32) -> Vec3 {
 /// "Building an orthonormal basis, revisited", 2017).
 #[inline(always)]
 pub(crate) fn basis(n: Vec3) -> (Vec3, Vec3) {
-    let sign = 1f32.copysign(n.z);
+    // Any place but the poles would do for the change of sign; at 0 walls would fall to either side
+    // of it by rounding, and every device would turn their frames another way.
+    let sign = if n.z < -0.1 { -1.0 } else { 1.0 };
     let a = -1.0 / (sign + n.z);
     let b = n.x * n.y * a;
     (

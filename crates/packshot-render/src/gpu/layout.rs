@@ -25,8 +25,8 @@ const MATERIAL_WORDS: usize = 45;
 /// A scene on the device.
 pub(super) struct Uploaded {
     pub(super) params: Params,
-    uniform: Buffer,
-    pixels: Buffer,
+    /// Parameters, and behind them the pixels of the run.
+    run: Buffer,
     pub(super) sums: Buffer,
     pub(super) bindings: Bindings,
 }
@@ -75,19 +75,17 @@ impl Uploaded {
             params.u32(name, at);
         }
         params.panorama(panorama, panorama_at as u32);
-        let uniform = gpu.uniform("parameters", params.words.len())?;
-        let pixels = gpu.upload("pixels", &vec![0; most])?;
+        let run = gpu.upload("pixels", &vec![0; params.words.len() + most])?;
         let sums = gpu.output("sums", most * SUMS)?;
         let bindings = gpu.bind(
             kernel,
             &[
-                &uniform, &nodes, &blocks, &vertices, &triangles, &tables, &texels, &pixels, &sums,
+                &run, &nodes, &blocks, &vertices, &triangles, &tables, &texels, &sums,
             ],
         )?;
         Ok(Self {
             params,
-            uniform,
-            pixels,
+            run,
             sums,
             bindings,
         })
@@ -99,12 +97,12 @@ impl Uploaded {
         params.set("pixel_count", part.pixels.len() as u32);
         params.set("first_sample", part.first);
         params.set("sample_count", part.count);
-        gpu.write(&self.uniform, &params.words)?;
-        gpu.write(&self.pixels, part.pixels)
+        params.words.extend_from_slice(part.pixels);
+        gpu.write(&self.run, &params.words)
     }
 }
 
-/// The uniform buffer's words by name, in the order of the shader's `Params`.
+/// The parameters' words by name, in the order of the shader's `Params`.
 #[derive(Clone, Default)]
 pub(super) struct Params {
     pub(super) words: Vec<u32>,
@@ -162,8 +160,6 @@ impl Params {
         self.f32("strength", part(|p| p.strength));
         self.f32("cos_rotation", part(|p| p.cos));
         self.f32("sin_rotation", part(|p| p.sin));
-        // Uniform buffers are made of rows of four.
-        self.words.resize(self.words.len().next_multiple_of(4), 0);
     }
 
     fn u32(&mut self, name: &'static str, value: u32) {

@@ -26,8 +26,7 @@ const MOST_BATCH: usize = 1 << 18;
 const RUN_TIME: Duration = Duration::from_millis(100);
 
 /// What the kernel binds.
-const SLOTS: [Slot; 9] = [
-    Slot::Uniform,
+const SLOTS: [Slot; 8] = [
     Slot::Read,
     Slot::Read,
     Slot::Read,

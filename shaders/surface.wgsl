@@ -135,7 +135,8 @@ fn surface_at(hit: Hit, direction: vec3f) -> Surface {
         s.emission *= bilinear(words[glow], slot_uv(glow, uv), true).rgb;
     }
     s.base = base_colour(hit, material).rgb;
-    let reach = max(abs(s.position.x), max(abs(s.position.y), abs(s.position.z)));
+    let corner = max(abs(a), max(abs(b), abs(c)));
+    let reach = max(corner.x, max(corner.y, corner.z));
     s.start = raised + s.flat_normal * max(RELATIVE_OFFSET * reach, params.least_offset);
     return s;
 }

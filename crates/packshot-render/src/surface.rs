@@ -123,7 +123,9 @@ impl PreparedScene {
             let slot = &material.emissive_texture;
             emission *= g.textures.bilinear(slot.texture, slot.uv(uv), true).0;
         }
-        let reach = position.x.abs().max(position.y.abs()).max(position.z.abs());
+        // The corners', not the place's: where a ray meets a triangle is as uncertain as they are far,
+        // and on the long strips of a bend rays would meet the strip that they start from.
+        let reach = [a, b, c].map(Vec3::reach).into_iter().fold(0.0, f32::max);
         let offset = (RELATIVE_OFFSET * reach).max(self.least_offset_m);
         Surface {
             position,

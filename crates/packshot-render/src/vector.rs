@@ -78,6 +78,12 @@ impl Vec3 {
         self.x.max(self.y).max(self.z)
     }
 
+    /// The largest component's size.
+    #[inline(always)]
+    pub(crate) fn reach(self) -> f32 {
+        self.x.abs().max(self.y.abs()).max(self.z.abs())
+    }
+
     #[inline(always)]
     pub(crate) fn array(self) -> [f32; 3] {
         [self.x, self.y, self.z]

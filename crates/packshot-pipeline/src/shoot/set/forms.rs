@@ -124,14 +124,23 @@ impl Form {
         }
         let top = depth + bend * FRAC_PI_2 + far;
         profile.push((depth + bend, floor + bend + far, FRAC_PI_2, top));
+        // Columns, narrow where the product is: how exactly a ray meets a triangle is a matter of the
+        // triangle's length, and strips from side to side of the bend would be met by rays that start
+        // on them.
+        let doubled = std::iter::successors(Some(0.5f32), |x| Some(2.0 * x));
+        let mut right: Vec<f32> = doubled.take_while(|&x| x < far).collect();
+        right.push(far);
+        let columns: Vec<f32> = (right.iter().rev().map(|x| -x))
+            .chain(right.iter().copied())
+            .collect();
         let mut form = Self::default();
         for &(y, z, angle, way) in &profile {
             let normal = Vector3::new(0.0, -angle.sin(), angle.cos());
-            for x in [-far, far] {
+            for &x in &columns {
                 form.vertex(Vector3::new(x, y, z), normal, [x, -way]);
             }
         }
-        form.grid(0, 2, profile.len() as u32);
+        form.grid(0, columns.len() as u32, profile.len() as u32);
         form
     }
 

@@ -111,10 +111,13 @@ fn models_are_listed_and_shown() {
         .map(|p| p["name"].as_str().unwrap())
         .collect();
     assert_eq!(parts, ["image", "points", "upsampler"]);
+    let mut bytes = 0;
     for part in mini["parts"].as_array().unwrap() {
         assert_eq!(part["sha256"].as_str().unwrap().len(), 64);
-        assert!(part["bytes"].as_u64().unwrap() < 9 << 20);
+        bytes += part["bytes"].as_u64().unwrap();
     }
+    // What a download of the program may weigh; the registry's limit is checked on packages.
+    assert!(bytes < 24_000_000, "{bytes}");
     assert!(
         models
             .iter()

@@ -31,6 +31,15 @@ fn clouds_survive_a_round_trip_through_every_format() {
 }
 
 #[test]
+fn a_sheet_of_the_judge_replaces_nothing_unasked() {
+    let place = Place::new();
+    place.write("a.png", "kept");
+    place
+        .run(["eval", "mini", "--data", "nowhere", "--sheet", "a.png"])
+        .expect_error(2, "a.png already exists");
+}
+
+#[test]
 fn axes_scale_and_solids() {
     let place = Place::new();
     cloud_file(&place, "a.ply");

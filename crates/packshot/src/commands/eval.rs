@@ -31,6 +31,9 @@ pub(crate) struct Mini {
     /// Seed of the results
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Write a contact sheet (PNG) of 24 held-out objects drawn by the seed: picture, cloud, true cloud
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +97,7 @@ fn run_mini(arguments: Mini, session: &Session) -> Result<Report, Error> {
         data: arguments.data,
         limit: arguments.limit.map(|n| n as usize),
         seed: Seed(arguments.seed),
+        sheet: arguments.sheet.map(|path| (path, session.force)),
         preset: Preset::default(),
         classifier: ClassifierSettings::default(),
     };

@@ -4,17 +4,22 @@ mod classes;
 mod colours;
 mod objects;
 mod prompts;
+mod sheet;
 
 use crate::generate::{Job, Needs, Networks, PointCount, Preset, Settings, Source, loaded, make};
+use crate::output::check_file;
 use classes::{CLASSES, class_of};
 pub use objects::{SingleView, Upsampling};
-use packshot_core::{Context, Error, Result, Seed};
+use packshot_core::{Context, Error, Message, Result, Seed};
 use packshot_data::{Split, TrainingObject, TrainingSet};
+use packshot_formats::write_png;
 use packshot_geometry::PointCloud;
 pub use packshot_points::classifier::ClassifierSettings;
 use packshot_points::classifier::{CloudClassifier, Labelled};
 use prompts::Asked;
 use serde::Serialize;
+use sheet::Sheet;
+pub use sheet::ShownObject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -27,6 +32,9 @@ pub struct MiniSettings {
     pub limit: Option<usize>,
     /// Seed of the results; candidates number them.
     pub seed: Seed,
+    /// Where to write a contact sheet of single views, and whether over an older one.
+    #[serde(skip)]
+    pub sheet: Option<(PathBuf, bool)>,
     /// Steps of the model's stages.
     pub preset: Preset,
     /// The judge.
@@ -121,6 +129,9 @@ pub struct DistributionReport {
 /// # Errors
 /// `BadInput` when a training set cannot be read or lacks what a row needs; `Cancelled`.
 pub fn eval_mini(settings: &MiniSettings, context: &Context<'_>) -> Result<MiniReport> {
+    if let Some((path, force)) = &settings.sheet {
+        check_file(path, *force)?;
+    }
     let mut all = Vec::new();
     for path in &settings.data {
         all.extend(TrainingSet::open(path)?.objects);
@@ -180,15 +191,21 @@ pub fn eval_mini(settings: &MiniSettings, context: &Context<'_>) -> Result<MiniR
     let sets = objects::compare(&clouds, &catalogue_held_out)?;
     let mut stage = context.stage("pictures", Some(catalogue_held_out.len() as u64));
     let steps = Settings::of(settings.preset);
+    let mut sheet = Sheet::new(catalogue_held_out.len(), settings.seed);
     let (single_view, upsampling) = objects::from_pictures(
         loaded(&networks.points, "points")?,
         loaded(&networks.upsampler, "upsampler")?,
         &catalogue_held_out,
         &training,
         (steps.points_steps, steps.upsampler_steps, settings.seed),
+        &mut sheet,
         &mut stage,
     )?;
     stage.finish();
+    if let Some((path, _)) = &settings.sheet {
+        write_png(path, &sheet.picture())?;
+        context.send(Message::Artefact(path.clone()));
+    }
     let parts = packshot_models::find(packshot_models::MINI)?.parts();
     Ok(MiniReport {
         settings: settings.clone(),

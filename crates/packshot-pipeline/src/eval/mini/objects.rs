@@ -1,6 +1,7 @@
 //! Held-out objects: from one picture to a cloud, from captions to a set of clouds, from 1,024 points
 //! to 4,096.
 
+use super::sheet::{Sheet, ShownObject};
 use packshot_core::{Context, Error, Image, Result, Seed, StageTimer};
 use packshot_data::{TrainingObject, TrainingView, VIEW_SIDE};
 use packshot_geometry::metrics::{CloudDistances, SetMetrics, compare_sets};
@@ -24,6 +25,8 @@ pub struct SingleView {
     pub retrieval_mean_distance: f64,
     /// Share of the objects where the network is nearer than retrieval.
     pub better_than_retrieval: f64,
+    /// Some of them, drawn by the seed: those of the contact sheet.
+    pub shown: Vec<ShownObject>,
 }
 
 /// What the upsampler adds.
@@ -99,6 +102,7 @@ pub(super) fn from_pictures(
     held_out: &[&TrainingObject],
     training: &[&TrainingObject],
     (points_steps, upsampler_steps, seed): (usize, usize, Seed),
+    sheet: &mut Sheet,
     stage: &mut StageTimer<'_>,
 ) -> Result<(SingleView, Upsampling)> {
     let silent = Context::silent();
@@ -126,6 +130,18 @@ pub(super) fn from_pictures(
         own += distance;
         retrieved += other;
         better += usize::from(distance < other);
+        if sheet.shows(i) {
+            let shown = ShownObject {
+                id: object.id.clone(),
+                caption: object.caption.clone(),
+                licence: object.licence.clone(),
+                attribution: object.attribution.clone(),
+                source: object.source.clone(),
+                distance,
+                retrieval_distance: other,
+            };
+            sheet.add(shown, &image, &made, &truth)?;
+        }
         let surface = framed(object, view, usize::MAX).positions;
         for (sums, coarse) in sums.iter_mut().zip([&truth, &made]) {
             let settings = UpsamplerSettings {
@@ -145,6 +161,7 @@ pub(super) fn from_pictures(
         mean_distance: own / n,
         retrieval_mean_distance: retrieved / n,
         better_than_retrieval: better as f64 / n,
+        shown: sheet.objects().to_vec(),
     };
     let upsampling = Upsampling {
         from_true_points: sums[0][1] / sums[0][0],

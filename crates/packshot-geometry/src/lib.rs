@@ -29,6 +29,7 @@ mod surface;
 #[cfg(test)]
 mod testing;
 mod topology;
+mod torus;
 mod transform;
 pub mod unwrap;
 

@@ -9,7 +9,6 @@ use packshot_render::{
     Background, Environment, Light, LightShape, Object, PreparedScene, Scene, Settings, Shape,
     StudioCamera, render_cpu,
 };
-use std::f32::consts::TAU;
 use std::sync::Arc;
 
 fn main() {
@@ -19,31 +18,18 @@ fn main() {
 const SIDE: usize = 128;
 const SAMPLES: u32 = 8;
 
-/// A ring of about `triangles` triangles with smooth normals, lying on the floor.
+/// A ring of about `triangles` triangles, lying on the floor.
 fn ring(triangles: usize) -> Mesh {
     let minor = ((triangles / 4) as f32).sqrt() as usize;
-    let major = 2 * minor;
-    let mut mesh = Mesh::default();
-    let mut normals = Vec::new();
-    for i in 0..major {
-        let (sa, ca) = (TAU * i as f32 / major as f32).sin_cos();
-        for j in 0..minor {
-            let (sb, cb) = (TAU * j as f32 / minor as f32).sin_cos();
-            let r = 0.6 + 0.3 * cb;
-            mesh.positions.push([r * ca, r * sa, 0.3 + 0.3 * sb]);
-            normals.push([cb * ca, cb * sa, sb]);
-            let at = |i: usize, j: usize| ((i % major) * minor + j % minor) as u32;
-            let [a, b, c, d] = [at(i, j), at(i + 1, j), at(i + 1, j + 1), at(i, j + 1)];
-            mesh.triangles.extend([[a, b, c], [a, c, d]]);
-        }
-    }
-    mesh.normals = Some(normals);
-    mesh.triangle_materials = vec![0; mesh.triangles.len()];
-    mesh.materials = vec![Material {
+    let material = Material {
         base_colour: [0.6, 0.05, 0.04, 1.0],
         roughness: 0.3,
         ..Material::default()
-    }];
+    };
+    let mut mesh = Mesh::torus(0.6, 0.3, [2 * minor, minor], material);
+    for position in &mut mesh.positions {
+        position[2] += 0.3;
+    }
     mesh
 }
 

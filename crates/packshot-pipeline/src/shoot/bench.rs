@@ -4,11 +4,12 @@ use super::asset::Product;
 use super::studio::Studio;
 use crate::machine;
 use crate::renderer::{Device, Renderer};
+use nalgebra::{Rotation3, Vector3};
 use packshot_core::{Context, Error, Result};
 use packshot_geometry::{Material, Mesh};
 use packshot_render::{PreparedScene, Settings};
 use serde::Serialize;
-use std::f32::consts::TAU;
+use std::f32::consts::FRAC_PI_2;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -125,28 +126,14 @@ pub fn bench_render(side: usize, samples: u32, context: &Context<'_>) -> Result<
 /// A standing ring of coated plastic with the middle of its box at the origin and its longest side 1.
 fn ring() -> Mesh {
     let minor = ((TRIANGLES / 4) as f32).sqrt() as usize;
-    let major = 2 * minor;
-    let mut mesh = Mesh::default();
-    let mut normals = Vec::new();
-    for i in 0..major {
-        let (sin_a, cos_a) = (TAU * i as f32 / major as f32).sin_cos();
-        for j in 0..minor {
-            let (sin_b, cos_b) = (TAU * j as f32 / minor as f32).sin_cos();
-            let r = 0.35 + 0.15 * cos_b;
-            mesh.positions.push([r * cos_a, 0.15 * sin_b, r * sin_a]);
-            normals.push([cos_b * cos_a, sin_b, cos_b * sin_a]);
-            let at = |i: usize, j: usize| ((i % major) * minor + j % minor) as u32;
-            let [a, b, c, d] = [at(i, j), at(i + 1, j), at(i + 1, j + 1), at(i, j + 1)];
-            mesh.triangles.extend([[a, b, c], [a, c, d]]);
-        }
-    }
-    mesh.normals = Some(normals);
-    mesh.triangle_materials = vec![0; mesh.triangles.len()];
-    mesh.materials = vec![Material {
+    let material = Material {
         base_colour: [0.6, 0.05, 0.04, 1.0],
         roughness: 0.3,
         ..Material::default()
-    }];
+    };
+    let mut mesh = Mesh::torus(0.35, 0.15, [2 * minor, minor], material);
+    let upright = Rotation3::from_axis_angle(&Vector3::x_axis(), FRAC_PI_2);
+    mesh.transform(&nalgebra::convert(upright));
     mesh
 }
 

@@ -3,6 +3,7 @@
 use super::examples::{Example, ScaledPoint};
 use super::inputs::{PICTURE, POSITION_SCALE};
 use packshot_core::{Image, colour};
+use packshot_geometry::contact_sheet;
 
 const CELL: usize = 2 * PICTURE;
 
@@ -43,24 +44,12 @@ pub(super) fn row(rgb: &[u8], points: &[ScaledPoint], truth: &Example) -> Vec<Im
 }
 
 /// Puts cells side by side, five a row and two rows beside each other. `None` without cells.
-pub(super) fn sheet(cells: Vec<Image>) -> Option<Image> {
+pub(super) fn sheet(cells: &[Image]) -> Option<Image> {
     const COLUMNS: usize = 10;
     if cells.is_empty() {
         return None;
     }
-    let rows = cells.len().div_ceil(COLUMNS);
-    let mut sheet = Image::filled(COLUMNS * CELL, rows * CELL, &[255; 3]);
-    for (i, cell) in cells.iter().enumerate() {
-        let (x0, y0) = (i % COLUMNS * CELL, i / COLUMNS * CELL);
-        for y in 0..CELL {
-            for x in 0..CELL {
-                sheet
-                    .pixel_mut(x0 + x, y0 + y)
-                    .copy_from_slice(cell.pixel(x, y));
-            }
-        }
-    }
-    Some(sheet)
+    Some(contact_sheet(cells, COLUMNS, 0, [255; 3]))
 }
 
 fn enlarged(rgb: &[u8]) -> Image {

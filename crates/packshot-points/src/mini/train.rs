@@ -224,7 +224,7 @@ impl<S: ExampleSource> Task for PointsTask<S> {
             let points = self.sampled(network, example, index)?;
             cells.extend(sheet::row(&example.rgb, &points, example));
         }
-        Ok(sheet::sheet(cells))
+        Ok(sheet::sheet(&cells))
     }
 
     fn metadata(&self) -> Result<HashMap<String, String>> {

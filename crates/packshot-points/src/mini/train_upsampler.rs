@@ -282,7 +282,7 @@ impl<S: ExampleSource> Task for UpsamplerTask<S> {
             parents.extend(children);
             cells.extend(sheet::row(&example.rgb, &parents, example));
         }
-        Ok(sheet::sheet(cells))
+        Ok(sheet::sheet(&cells))
     }
 
     fn metadata(&self) -> Result<HashMap<String, String>> {

@@ -1,6 +1,7 @@
 //! A contact sheet of held-out objects: their picture, the cloud made from it, and the true one.
 
 use packshot_core::{Image, NoiseKey, NoiseStream, Result, Seed, Stage};
+use packshot_geometry::contact_sheet;
 use packshot_geometry::splat::{SplatOptions, render_preview};
 use packshot_points::mini::FramedCloud;
 use serde::Serialize;
@@ -12,8 +13,9 @@ const SHOWN: usize = 24;
 const ACROSS: usize = 4;
 /// Side of a cell in pixels.
 const CELL: usize = 128;
-/// Pixels between the three cells of an object and the next one's.
+/// Pixels around the three cells of an object.
 const GAP: usize = 16;
+const WHITE: [u8; 3] = [255; 3];
 
 /// An object on the sheet, in reading order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,7 +39,8 @@ pub struct ShownObject {
 /// A sheet in the making.
 pub(super) struct Sheet {
     chosen: BTreeSet<usize>,
-    cells: Vec<[Image; 3]>,
+    /// Three cells side by side for each.
+    drawn: Vec<Image>,
     objects: Vec<ShownObject>,
 }
 
@@ -54,7 +57,7 @@ impl Sheet {
         order.truncate(SHOWN);
         Self {
             chosen: order.into_iter().collect(),
-            cells: Vec::new(),
+            drawn: Vec::new(),
             objects: Vec::new(),
         }
     }
@@ -76,9 +79,9 @@ impl Sheet {
             size: CELL,
             ..SplatOptions::default()
         };
-        let drawn = |cloud: &FramedCloud| Ok(render_preview(&cloud.upright()?, &options));
-        self.cells
-            .push([enlarged(picture), drawn(made)?, drawn(truth)?]);
+        let preview = |cloud: &FramedCloud| Ok(render_preview(&cloud.upright()?, &options));
+        let cells = [enlarged(picture), preview(made)?, preview(truth)?];
+        self.drawn.push(contact_sheet(&cells, 3, 0, WHITE));
         self.objects.push(object);
         Ok(())
     }
@@ -90,28 +93,13 @@ impl Sheet {
 
     /// The picture.
     pub(super) fn picture(&self) -> Image {
-        let step = 3 * CELL + GAP;
-        let rows = self.cells.len().div_ceil(ACROSS).max(1);
-        let mut sheet = Image::filled(ACROSS * step - GAP, rows * CELL, &[255; 3]);
-        for (i, cells) in self.cells.iter().enumerate() {
-            for (column, cell) in cells.iter().enumerate() {
-                let (x0, y0) = (i % ACROSS * step + column * CELL, i / ACROSS * CELL);
-                for y in 0..CELL {
-                    for x in 0..CELL {
-                        sheet
-                            .pixel_mut(x0 + x, y0 + y)
-                            .copy_from_slice(&cell.pixel(x, y)[..3]);
-                    }
-                }
-            }
-        }
-        sheet
+        contact_sheet(&self.drawn, ACROSS, GAP, WHITE)
     }
 }
 
 /// The picture at the size of a cell, each pixel as a square.
 fn enlarged(picture: &Image) -> Image {
-    let mut cell = Image::filled(CELL, CELL, &[255; 3]);
+    let mut cell = Image::filled(CELL, CELL, &WHITE);
     for y in 0..CELL {
         for x in 0..CELL {
             let from = picture.pixel(x * picture.width() / CELL, y * picture.height() / CELL);
@@ -159,10 +147,10 @@ mod tests {
         let picture = Image::filled(64, 64, &[0, 0, 255]);
         sheet.add(object, &picture, &cloud, &cloud).unwrap();
         let image = sheet.picture();
-        assert_eq!(image.height(), CELL);
-        assert_eq!(image.pixel(5, 5), [0, 0, 255]);
+        assert_eq!(image.height(), CELL + 2 * GAP);
+        assert_eq!(image.pixel(GAP + 5, GAP + 5), [0, 0, 255]);
         for cell in 1..3 {
-            let middle = image.pixel(cell * CELL + CELL / 2, CELL / 2);
+            let middle = image.pixel(GAP + cell * CELL + CELL / 2, GAP + CELL / 2);
             assert!(middle[0] > middle[2] + 50, "{middle:?}");
         }
     }

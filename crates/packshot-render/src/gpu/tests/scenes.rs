@@ -11,7 +11,6 @@ use packshot_core::Image;
 use packshot_geometry::{
     AlphaMode, Camera, Material, Mesh, PointCloud, Texture, TextureSlot, Wrap, look_at,
 };
-use std::f32::consts::TAU;
 use std::sync::Arc;
 
 /// A square of 2 metres with texture coordinates, normals and a material, facing +Z.
@@ -32,27 +31,13 @@ pub(super) fn square(material: Material) -> Mesh {
     }
 }
 
-/// A ring with smooth normals.
+/// A ring that lies a little above the floor.
 fn ring(material: Material) -> Mesh {
-    let mut mesh = Mesh::default();
-    let mut normals = Vec::new();
-    let (major, minor) = (24, 12);
-    for i in 0..major {
-        let (sa, ca) = (TAU * i as f32 / major as f32).sin_cos();
-        for j in 0..minor {
-            let (sb, cb) = (TAU * j as f32 / minor as f32).sin_cos();
-            let r = 0.5 + 0.2 * cb;
-            mesh.positions.push([r * ca, r * sa, 0.3 + 0.2 * sb]);
-            normals.push([cb * ca, cb * sa, sb]);
-            let at = |i: usize, j: usize| ((i % major) * minor + j % minor) as u32;
-            let [a, b, c, d] = [at(i, j), at(i + 1, j), at(i + 1, j + 1), at(i, j + 1)];
-            mesh.triangles.extend([[a, b, c], [a, c, d]]);
-        }
-    }
-    mesh.normals = Some(normals);
-    mesh.triangle_materials = vec![0; mesh.triangles.len()];
-    mesh.materials = vec![material];
-    mesh
+    moved(
+        Mesh::torus(0.5, 0.2, [24, 12], material),
+        [0.0, 0.0, 0.3],
+        1.0,
+    )
 }
 
 fn moved(mut mesh: Mesh, by: [f32; 3], scale: f32) -> Mesh {

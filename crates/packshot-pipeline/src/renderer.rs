@@ -2,8 +2,9 @@
 
 use packshot_core::{Context, Error, ErrorKind, Result};
 use packshot_gpu::{AdapterInfo, AdapterKind, Choice, Gpu, adapters};
-use packshot_render::{Film, GpuRenderer, PreparedScene, Settings, render_cpu};
+use packshot_render::{Film, GpuRenderer, PreparedScene, Settings, render_rows_cpu};
 use serde::Serialize;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// Where pictures are asked to be rendered.
@@ -90,19 +91,20 @@ impl Renderer {
         self.gpu.as_ref().map(GpuRenderer::rays)
     }
 
-    /// A picture of the scene. A GPU that fails on the way is given up for the processor when the
+    /// Some rows of a picture of the scene. A GPU that fails on the way is given up for the processor when the
     /// choice was automatic.
     ///
     /// # Errors
-    /// As [`GpuRenderer::render`] and [`render_cpu`].
+    /// As [`GpuRenderer::render_rows`] and [`render_rows_cpu`].
     pub fn render(
         &mut self,
         scene: &PreparedScene,
         settings: &Settings,
+        rows: Range<usize>,
         context: &Context<'_>,
     ) -> Result<Film> {
         if let Some(renderer) = &self.gpu {
-            match renderer.render(scene, settings, context) {
+            match renderer.render_rows(scene, settings, rows.clone(), context) {
                 Err(error) if self.may_fall_back && is_of_device(&error) => {
                     warn(&error, context);
                     // Limits are those of one scene; what is broken stays broken.
@@ -113,7 +115,7 @@ impl Renderer {
                 result => return result,
             }
         }
-        render_cpu(scene, settings, context)
+        render_rows_cpu(scene, settings, rows, context)
     }
 }
 
@@ -284,14 +286,20 @@ mod tests {
         let context = Context::silent();
         let mut renderer = Renderer::open(Device::Software, &context).unwrap();
         assert!(renderer.name().contains("Vulkan"));
-        renderer.render(&scene, &settings, &context).unwrap();
+        renderer
+            .render(&scene, &settings, 0..settings.height, &context)
+            .unwrap();
         if let Some(gpu) = &renderer.gpu {
             gpu.gpu().close();
         }
-        let error = renderer.render(&scene, &settings, &context).unwrap_err();
+        let error = renderer
+            .render(&scene, &settings, 0..settings.height, &context)
+            .unwrap_err();
         assert!(error.hint().unwrap().contains("--device cpu"));
         renderer.may_fall_back = true;
-        let film = renderer.render(&scene, &settings, &context).unwrap();
+        let film = renderer
+            .render(&scene, &settings, 0..settings.height, &context)
+            .unwrap();
         assert_eq!(film.radiance[0], [0.5; 3]);
         assert_eq!(renderer.name(), "processor");
     }

@@ -10,6 +10,9 @@ use rayon::prelude::*;
 
 /// Doublings of the filter's reach: 5 see 61 × 61 pixels.
 const LEVELS: usize = 5;
+/// Rows and columns around a pixel that its smoothed value depends on: the levels' reach and that of
+/// the noise's estimate.
+pub const DENOISE_REACH: usize = 2 * ((1 << LEVELS) - 1) + 2;
 /// B3-spline weights.
 const KERNEL: [f32; 3] = [3.0 / 8.0, 1.0 / 4.0, 1.0 / 16.0];
 /// Difference of light in standard deviations of its noise.

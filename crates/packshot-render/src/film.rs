@@ -1,6 +1,7 @@
 //! What a render leaves: linear light and what compositing asks for.
 
 use packshot_core::{Error, ErrorKind, Result};
+use std::ops::Range;
 
 /// A finished picture in linear light; every list holds a value a pixel, rows from the top.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,26 @@ impl Film {
             shadow: list(n, 0.0)?,
             samples: list(n, 0)?,
         })
+    }
+
+    /// A copy of some rows.
+    ///
+    /// # Panics
+    /// When the film does not have them.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let part = rows.start * self.width..rows.end * self.width;
+        Self {
+            width: self.width,
+            height: rows.len(),
+            radiance: self.radiance[part.clone()].to_vec(),
+            alpha: self.alpha[part.clone()].to_vec(),
+            albedo: self.albedo[part.clone()].to_vec(),
+            normal: self.normal[part.clone()].to_vec(),
+            depth_m: self.depth_m[part.clone()].to_vec(),
+            object_mask: self.object_mask[part.clone()].to_vec(),
+            shadow: self.shadow[part.clone()].to_vec(),
+            samples: self.samples[part].to_vec(),
+        }
     }
 
     /// Mean number of paths a pixel.

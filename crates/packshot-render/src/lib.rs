@@ -31,11 +31,11 @@ pub mod tone_map;
 mod trace;
 mod vector;
 
-pub use denoise::denoise;
+pub use denoise::{DENOISE_REACH, denoise};
 pub use film::Film;
 pub use gpu::GpuRenderer;
 pub use prepared::PreparedScene;
-pub use render::render_cpu;
+pub use render::{render_cpu, render_rows_cpu};
 pub use scene::{
     Background, Environment, EnvironmentMap, Light, LightShape, MaterialOverride, Object,
     PointSize, Scene, Shape, StudioCamera, ThinLens,

@@ -7,6 +7,7 @@ use crate::trace::Limits;
 use crate::{Film, Settings};
 use packshot_core::{Context, Error, ErrorKind, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Side of the squares of pixels that threads take.
 const TILE: usize = 16;
@@ -30,20 +31,40 @@ pub fn render_cpu(
     settings: &Settings,
     context: &Context<'_>,
 ) -> Result<Film> {
-    render_with(settings, context, |canvas, first, count| {
+    render_rows_cpu(scene, settings, 0..settings.height, context)
+}
+
+/// Some rows of the picture that [`render_cpu`] makes, as a film of their own: what does not fit
+/// into memory as a whole is made band by band. With a noise threshold the paths of the pixels at a
+/// band's edge may end earlier or later than in the whole picture.
+///
+/// # Errors
+/// As [`render_cpu`], for a picture of these rows; [`ErrorKind::Usage`] for rows outside of it.
+pub fn render_rows_cpu(
+    scene: &PreparedScene,
+    settings: &Settings,
+    rows: Range<usize>,
+    context: &Context<'_>,
+) -> Result<Film> {
+    render_with(settings, rows, context, |canvas, first, count| {
         canvas.trace(scene, settings, first, count, context)
     })
 }
 
-/// Passes by `trace`, which adds `count` paths from number `first` on to every pixel that is not
+/// Passes over `rows` by `trace`, which adds `count` paths from number `first` on to every pixel that is not
 /// done. A pass never reaches over the end of a block of paths.
 pub(crate) fn render_with(
     settings: &Settings,
+    rows: Range<usize>,
     context: &Context<'_>,
     mut trace: impl FnMut(&mut Canvas, u32, u32) -> Result<()>,
 ) -> Result<Film> {
     settings.validate()?;
-    let mut canvas = Canvas::new(settings)?;
+    if rows.is_empty() || rows.end > settings.height {
+        return Err(Error::usage(format!("the picture has no rows {rows:?}")).at("rows"));
+    }
+    let pixels = settings.width * rows.len();
+    let mut canvas = Canvas::new(settings.width, rows)?;
     let mut stage = context.stage("render", Some(u64::from(settings.max_samples)));
     let mut done = 0;
     while done < settings.max_samples && canvas.active > 0 {
@@ -55,7 +76,7 @@ pub(crate) fn render_with(
         {
             canvas.find_done(threshold);
         }
-        let share = 100.0 * canvas.active as f64 / (settings.width * settings.height) as f64;
+        let share = 100.0 * canvas.active as f64 / pixels as f64;
         stage.advance(
             u64::from(pass),
             Some(format!("{share:.0} % of pixels left")),
@@ -85,10 +106,12 @@ impl Settings {
     }
 }
 
-/// The picture in squares, each pixel with its sums.
+/// The picture, or a band of it, in squares, each pixel with its sums.
 pub(crate) struct Canvas {
     width: usize,
     height: usize,
+    /// Row of the picture that is its first.
+    top: usize,
     columns: usize,
     pub(crate) pixels: Vec<Accumulator>,
     /// Pixels that still get paths.
@@ -96,10 +119,9 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    fn new(settings: &Settings) -> Result<Self> {
-        let columns = settings.width.div_ceil(TILE);
-        let rows = settings.height.div_ceil(TILE);
-        let n = columns * rows * TILE * TILE;
+    fn new(width: usize, rows: Range<usize>) -> Result<Self> {
+        let columns = width.div_ceil(TILE);
+        let n = columns * rows.len().div_ceil(TILE) * TILE * TILE;
         let mut pixels = Vec::new();
         pixels.try_reserve_exact(n).map_err(|e| {
             let text = format!("there is no memory for a picture of {n} pixels");
@@ -109,11 +131,12 @@ impl Canvas {
         })?;
         pixels.resize(n, Accumulator::default());
         Ok(Self {
-            width: settings.width,
-            height: settings.height,
+            width,
+            height: rows.len(),
+            top: rows.start,
             columns,
             pixels,
-            active: settings.width * settings.height,
+            active: width * rows.len(),
         })
     }
 
@@ -123,12 +146,12 @@ impl Canvas {
         (tile * TILE + y % TILE) * TILE + x % TILE
     }
 
-    /// Column and row of a place in the list, if it lies in the picture.
+    /// Column and row in the picture of a place in the list, if it is one of the canvas.
     pub(crate) fn place(&self, at: usize) -> Option<[usize; 2]> {
         let (tile, within) = (at / (TILE * TILE), at % (TILE * TILE));
         let x = tile % self.columns * TILE + within % TILE;
         let y = tile / self.columns * TILE + within / TILE;
-        (x < self.width && y < self.height).then_some([x, y])
+        (x < self.width && y < self.height).then_some([x, y + self.top])
     }
 
     fn trace(
@@ -143,8 +166,9 @@ impl Canvas {
             max_bounces: settings.max_bounces,
             clamp_indirect: settings.clamp_indirect.unwrap_or(f32::INFINITY),
         };
-        let size = [self.width as u32, self.height as u32];
+        let size = [settings.width as u32, settings.height as u32];
         let (width, height, columns) = (self.width, self.height, self.columns);
+        let first_row = self.top as u32;
         self.pixels
             .par_chunks_exact_mut(TILE * TILE)
             .enumerate()
@@ -156,7 +180,7 @@ impl Canvas {
                     if pixel.done || x >= width || y >= height {
                         continue;
                     }
-                    let (x, y) = (x as u32, y as u32);
+                    let (x, y) = (x as u32, y as u32 + first_row);
                     for index in first..first + count {
                         let sampler = Sampler::new(x, y, index, settings.seed);
                         let (origin, direction) = scene.camera.ray([x, y], size, &sampler);

@@ -93,10 +93,10 @@ pub fn bench_render(side: usize, samples: u32, context: &Context<'_>) -> Result<
             max_samples: 1,
             ..settings.clone()
         };
-        renderer.render(&scene, &warm_up, context)?;
+        renderer.render(&scene, &warm_up, 0..warm_up.height, context)?;
         let before = renderer.rays();
         let started = Instant::now();
-        renderer.render(&scene, &settings, context)?;
+        renderer.render(&scene, &settings, 0..side, context)?;
         let seconds = started.elapsed().as_secs_f64();
         if let (Some(after), Some(before)) = (renderer.rays(), before) {
             rays = Some(after - before);

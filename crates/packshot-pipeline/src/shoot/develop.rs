@@ -26,18 +26,23 @@ pub(super) struct Development {
 }
 
 impl Development {
-    /// The picture: 8-bit sRGB, with straight alpha where the background is transparent. Colours of
-    /// the background come out as they are written.
-    pub(super) fn develop(&self, film: &Film) -> Image {
-        let transparent = matches!(self.background, BackgroundFile::Transparent);
-        let channels = if transparent { 4 } else { 3 };
-        let (width, height) = (film.width, film.height);
-        let mut image = Image::filled(width, height, &[0; 4][..channels]);
-        if width == 0 || height == 0 {
-            return image;
+    /// Channels of the pictures: four where the background is transparent.
+    pub(super) fn channels(&self) -> usize {
+        match self.background {
+            BackgroundFile::Transparent => 4,
+            _ => 3,
         }
+    }
+
+    /// Develops a film that holds the rows from `top` on of a picture `height` pixels high, into
+    /// the pixels `out` of these rows: 8-bit sRGB, with straight alpha where the background is
+    /// transparent. Colours of the background come out as they are written.
+    pub(super) fn develop(&self, film: &Film, top: usize, height: usize, out: &mut [u8]) {
+        let channels = self.channels();
+        let transparent = channels == 4;
+        let width = film.width;
         let factor = libm::exp2f(self.stops);
-        (image.data_mut().par_chunks_exact_mut(width * channels))
+        (out.par_chunks_exact_mut(width * channels))
             .enumerate()
             .for_each(|(y, row)| {
                 for (x, pixel) in row.chunks_exact_mut(channels).enumerate() {
@@ -46,7 +51,7 @@ impl Development {
                     // From the middle, in half diagonals and half sides.
                     let at = [
                         (x as f32 + 0.5) / width as f32 * 2.0 - 1.0,
-                        (y as f32 + 0.5) / height as f32 * 2.0 - 1.0,
+                        ((top + y) as f32 + 0.5) / height as f32 * 2.0 - 1.0,
                     ];
                     let corner = (at[0] * at[0] + at[1] * at[1]) * 0.5;
                     let dim = 1.0 - self.look.vignette.get() * corner * corner;
@@ -71,7 +76,6 @@ impl Development {
                     }
                 }
             });
-        image
     }
 
     /// Display-linear colour of scene-linear light.
@@ -188,6 +192,13 @@ mod tests {
         }
     }
 
+    fn developed(development: &Development, film: &Film) -> Image {
+        let pixel = &[0; 4][..development.channels()];
+        let mut image = Image::filled(film.width, film.height, pixel);
+        development.develop(film, 0, film.height, image.data_mut());
+        image
+    }
+
     #[test]
     fn backgrounds_come_out_exactly_and_shadows_darken_them() {
         let mut film = Film::new(3, 1).unwrap();
@@ -197,14 +208,14 @@ mod tests {
         let plain = BackgroundFile::Colour {
             colour: Paint::Brand(0.0),
         };
-        let image = development(plain).develop(&film);
+        let image = developed(&development(plain), &film);
         assert_eq!(image.channels(), 3);
         assert_eq!(image.pixel(0, 0), [228, 0, 43]);
         assert!((140..180).contains(&image.pixel(1, 0)[0]));
         // The coat's 0.04 goes.
         let expected = level(srgb_from_linear(0.25 * COAT - 0.04));
         assert_eq!(image.pixel(2, 0), [expected; 3]);
-        let cut = development(BackgroundFile::Transparent).develop(&film);
+        let cut = developed(&development(BackgroundFile::Transparent), &film);
         assert_eq!(cut.pixel(0, 0), [0; 4]);
         assert_eq!(cut.pixel(1, 0), [0, 0, 0, 128]);
     }

@@ -6,6 +6,7 @@ mod develop;
 mod movie;
 mod output;
 mod placing;
+mod plate;
 mod recolour;
 mod record;
 pub mod scene_file;
@@ -20,7 +21,7 @@ pub use bench::{RenderFigures, RenderReport, bench_render};
 use output::Shot;
 use packshot_core::{Context, Message, Result};
 use packshot_formats::PartialFolder;
-use packshot_render::{PreparedScene, Settings, denoise};
+use packshot_render::{PreparedScene, Settings};
 pub use recolour::Variant;
 pub use record::{ShotRecord, Shots};
 pub use scene_file::Colour;
@@ -104,6 +105,7 @@ pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
         );
     }
     let mut renderer = Renderer::open(settings.device, context)?;
+    let render_settings = render_settings(settings);
     let frames = settings.turntable.unwrap_or(1);
     let total = job.assets.len() * variants.len() * studios.len() * frames;
     context.detail(format!(
@@ -136,15 +138,11 @@ pub fn shoot(job: &ShootJob, context: &Context<'_>) -> Result<Shots> {
                     context.check()?;
                     let turn = 360.0 * frame as f32 / frames as f32;
                     let scene = PreparedScene::new(&setting.scene(turn))?;
-                    let film = renderer.render(&scene, &render_settings(settings), context)?;
-                    let film = if settings.preview {
-                        denoise(&film)?
-                    } else {
-                        film
-                    };
-                    let image = sequence.write(&film)?;
+                    let plate =
+                        (shot.exposure(&render_settings)).expose(&mut renderer, &scene, context)?;
+                    sequence.write(&plate)?;
                     if frame == 0 {
-                        thumbnails.push(develop::thumbnail(&image, output::THUMBNAIL));
+                        thumbnails.push(develop::thumbnail(&plate.image, output::THUMBNAIL));
                     }
                     stage.advance(1, Some(shot.name.clone()))?;
                 }

@@ -1,6 +1,7 @@
 //! Files of a shoot.
 
 use super::develop::Development;
+use super::plate::{BAND_PIXELS, Exposure, Plate};
 use super::recolour::Variant;
 use super::record::ShotRecord;
 use super::settings::{Format, ShootSettings};
@@ -9,7 +10,7 @@ use super::{NamesInUse, asset::Product, movie};
 use packshot_core::{Error, Image, Result};
 use packshot_formats::{ExrPicture, write_apng, write_described, write_exr, write_gif, write_png};
 use packshot_geometry::contact_sheet;
-use packshot_render::Film;
+use packshot_render::Settings;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -58,6 +59,17 @@ impl Shot {
             settings: settings.clone(),
             formats: formats.to_vec(),
             depth_scale: product.length_m,
+        }
+    }
+
+    /// How its pictures are made with `settings`.
+    pub(super) fn exposure<'a>(&'a self, settings: &'a Settings) -> Exposure<'a> {
+        Exposure {
+            development: &self.development,
+            settings,
+            smooth: self.settings.preview,
+            keep_light: self.formats.contains(&Format::Exr),
+            band_pixels: BAND_PIXELS,
         }
     }
 
@@ -116,11 +128,10 @@ pub(super) struct Sequence<'a> {
 }
 
 impl Sequence<'_> {
-    /// Develops and writes the next picture in every format.
-    pub(super) fn write(&mut self, film: &Film) -> Result<Image> {
+    /// Writes the next picture in every format.
+    pub(super) fn write(&mut self, plate: &Plate) -> Result<()> {
         let shot = self.shot;
-        let image = shot.development.develop(film);
-        self.samples += film.mean_samples();
+        self.samples += plate.mean_samples;
         let (folder, stem, frame) = match &self.frames_in {
             Some(folder) => {
                 let frame = self.written;
@@ -140,8 +151,8 @@ impl Sequence<'_> {
         for format in stills {
             let path = path(format);
             match format {
-                Format::Exr => self.write_exr(&path, film, &pairs)?,
-                _ => write_described(&path, &image, shot.settings.jpeg_quality, &pairs)?,
+                Format::Exr => self.write_exr(&path, plate, &pairs)?,
+                _ => write_described(&path, &plate.image, shot.settings.jpeg_quality, &pairs)?,
             }
             if format == Format::Png && frame.is_some() {
                 self.frames.push(path.clone());
@@ -153,30 +164,25 @@ impl Sequence<'_> {
             }
         }
         self.written += 1;
-        Ok(image)
+        Ok(())
     }
 
-    fn write_exr(&self, path: &Path, film: &Film, text: &[(&str, &str)]) -> Result<()> {
-        let exposure = libm::exp2f(self.shot.development.stops);
-        let premultiplied: Vec<[f32; 4]> = (film.radiance.iter().zip(&film.alpha))
-            .map(|(rgb, &alpha)| {
-                let [r, g, b] = rgb.map(|v| v * exposure);
-                [r, g, b, alpha]
-            })
-            .collect();
+    fn write_exr(&self, path: &Path, plate: &Plate, text: &[(&str, &str)]) -> Result<()> {
+        let light = (plate.light.as_ref())
+            .ok_or_else(|| Error::internal("the light of a picture was not kept"))?;
         // The studio works in product lengths.
-        let depth_m: Vec<f32> = (film.depth_m.iter())
+        let depth_m: Vec<f32> = (light.depth.iter())
             .map(|d| d * self.shot.depth_scale)
             .collect();
         let comment: Vec<String> = text.iter().map(|(k, v)| format!("{k}: {v}")).collect();
         write_exr(
             path,
             &ExrPicture {
-                width: film.width,
-                height: film.height,
-                premultiplied: &premultiplied,
+                width: plate.image.width(),
+                height: plate.image.height(),
+                premultiplied: &light.premultiplied,
                 depth_m: &depth_m,
-                mask: &film.object_mask,
+                mask: &light.mask,
                 comment: &comment.join("\n"),
                 software: SOFTWARE,
             },

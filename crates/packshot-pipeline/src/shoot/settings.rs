@@ -1,5 +1,6 @@
 //! What a shoot is asked for.
 
+use super::plate::BAND_PIXELS;
 use super::scene_file::Colour;
 use crate::renderer::Device;
 use packshot_core::{Error, Result, Seed};
@@ -12,8 +13,11 @@ pub const PREVIEW_SAMPLES: u32 = 16;
 pub const MAX_SIDE: usize = 16_384;
 /// Most pictures of a turntable.
 pub const MAX_FRAMES: usize = 3600;
-/// Bytes of memory a pixel takes while it is rendered and developed.
-const BYTES_PER_PIXEL: u64 = 220;
+/// Bytes of memory that a pixel takes while it is rendered, as one of a band; once it is developed,
+/// with what its files' encoders take; and as light, where that is written.
+const BYTES_RENDERED: u64 = 220;
+const BYTES_DEVELOPED: u64 = 16;
+const BYTES_OF_LIGHT: u64 = 56;
 
 /// File formats of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -181,7 +185,7 @@ impl ShootSettings {
                 "1 is twice as bright, -1 half as bright",
             );
         }
-        let need = BYTES_PER_PIXEL * self.width as u64 * self.height as u64;
+        let need = self.memory_bytes();
         if let Some(have) = crate::machine::available_memory_bytes()
             && need > have
         {
@@ -198,6 +202,17 @@ impl ShootSettings {
             );
         }
         Ok(())
+    }
+
+    /// Memory that a picture needs at most.
+    fn memory_bytes(&self) -> u64 {
+        let pixels = self.width as u64 * self.height as u64;
+        let light = if self.formats.contains(&Format::Exr) {
+            BYTES_OF_LIGHT
+        } else {
+            0
+        };
+        pixels * (BYTES_DEVELOPED + light) + pixels.min(BAND_PIXELS as u64) * BYTES_RENDERED
     }
 
     /// The formats in use, in order, each once; and what is left out for want of ffmpeg.

@@ -14,6 +14,7 @@ use layout::{Part, Uploaded};
 use packshot_core::{Context, Result};
 use packshot_gpu::{Gpu, Kernel, Run, Slot};
 use std::cell::Cell;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Threads of a workgroup.
@@ -94,10 +95,25 @@ impl GpuRenderer {
         settings: &Settings,
         context: &Context<'_>,
     ) -> Result<Film> {
+        self.render_rows(scene, settings, 0..settings.height, context)
+    }
+
+    /// Some rows of the picture: what [`render_rows_cpu`](crate::render_rows_cpu) makes, but for
+    /// rounding.
+    ///
+    /// # Errors
+    /// As [`Self::render`] and [`render_rows_cpu`](crate::render_rows_cpu).
+    pub fn render_rows(
+        &self,
+        scene: &PreparedScene,
+        settings: &Settings,
+        rows: Range<usize>,
+        context: &Context<'_>,
+    ) -> Result<Film> {
         settings.validate()?;
         let most = self.most_batch(settings);
         let scene = Uploaded::new(&self.gpu, &self.kernel, scene, settings, most)?;
-        render_with(settings, context, |canvas, first, count| {
+        render_with(settings, rows, context, |canvas, first, count| {
             self.pass(&scene, canvas, [first, count], most, context)
         })
     }

@@ -8,7 +8,7 @@ use crate::bsdf::Bsdf;
 use crate::sampler::Sampler;
 use crate::tone_map::ToneMap;
 use crate::vector::{basis, normalize, vec3};
-use crate::{Object, Scene, Shape, render_cpu};
+use crate::{Object, Scene, Shape, render_cpu, render_rows_cpu};
 use packshot_core::Image;
 use packshot_geometry::{Material, Texture, Wrap};
 use packshot_gpu::Choice;
@@ -71,6 +71,14 @@ fn pictures_equal_the_twins_path_by_path() {
         let before = renderer.rays();
         let gpu = renderer.render(&scene, &settings(), &context).unwrap();
         assert!(renderer.rays() - before >= (SIDE * SIDE * 8) as f64);
+        // Bands of a large picture fit together.
+        let rows = 7..40;
+        let part = render_rows_cpu(&scene, &settings(), rows.clone(), &context).unwrap();
+        assert_eq!(part, cpu.rows(rows.clone()));
+        let part = renderer.render_rows(&scene, &settings(), rows.clone(), &context);
+        assert_eq!(part.unwrap(), gpu.rows(rows));
+        let beyond = render_rows_cpu(&scene, &settings(), 40..SIDE + 1, &context);
+        assert_eq!(beyond.unwrap_err().place(), Some("rows"));
         let pictures = [&cpu, &gpu].map(|film| film.to_image(ToneMap::PbrNeutral, 0.0));
         let (mean, most) = differences(&pictures[0], &pictures[1]);
         assert!(mean <= 0.25 && most <= 4, "{name}: {mean} {most}");

@@ -50,6 +50,11 @@ impl Draw {
         }
     }
 
+    /// Whether there is nothing to train on.
+    fn is_empty(&self) -> bool {
+        self.categories.is_empty()
+    }
+
     fn random(&self, random: &mut NoiseStream) -> &TrainingObject {
         let total = self.categories.last().map_or(0.0, |(sum, _)| *sum);
         let at = random.uniform() * total;
@@ -59,13 +64,48 @@ impl Draw {
     }
 }
 
+/// Share of the point stage's examples that are no recipes, where there are both: recipes of a shape
+/// resemble each other, other objects are each their own.
+const FOUND: f32 = 0.5;
+/// Share of the point stage's pictures that are the three-quarter view itself, and of those near it:
+/// it is what the image stage draws and what a photo is taken for. Where the picture's camera is
+/// known, the depth of an upright box is as well.
+const THREE_QUARTER: f32 = 0.5;
+const NEAR: f32 = 0.3;
+
 /// Objects with their clouds.
-pub(super) struct Objects(Draw);
+pub(super) struct Objects {
+    found: Draw,
+    recipes: Draw,
+    held_out: Vec<Example>,
+}
 
 impl Objects {
     pub(super) fn new(objects: Vec<TrainingObject>) -> Self {
-        Self(Draw::new(objects))
+        let all = Draw::new(objects);
+        let held_out = all.held_out.iter().map(|&i| &all.objects[i]);
+        let held_out = held_out
+            .take(64)
+            .map(|object| example(object, &object.views[0]))
+            .collect();
+        let (recipes, found) = all
+            .objects
+            .into_iter()
+            .partition(|o| o.source.starts_with("recipe "));
+        Self {
+            found: Draw::new(found),
+            recipes: Draw::new(recipes),
+            held_out,
+        }
     }
+}
+
+/// Views of an object whose azimuth is near that of its three-quarter view, which is the first.
+fn near_views(object: &TrainingObject) -> Vec<&TrainingView> {
+    let canonical = object.views[0].azimuth_deg;
+    let turn = |v: &TrainingView| (v.azimuth_deg - canonical + 540.0).rem_euclid(360.0) - 180.0;
+    let views = object.views.iter();
+    views.filter(|v| turn(v).abs() < NEAR_DEG).collect()
 }
 
 fn example(object: &TrainingObject, view: &TrainingView) -> Example {
@@ -82,16 +122,25 @@ fn example(object: &TrainingObject, view: &TrainingView) -> Example {
 
 impl ExampleSource for Objects {
     fn draw(&self, random: &mut NoiseStream) -> Example {
-        let object = self.0.random(random);
-        example(object, &object.views[random.below(object.views.len())])
+        let found = match (self.found.is_empty(), self.recipes.is_empty()) {
+            (false, false) => random.uniform() < FOUND,
+            (none, _) => !none,
+        };
+        let object = if found { &self.found } else { &self.recipes }.random(random);
+        let at = random.uniform();
+        let view = if at < THREE_QUARTER {
+            &object.views[0]
+        } else if at < THREE_QUARTER + NEAR {
+            let near = near_views(object);
+            near[random.below(near.len())]
+        } else {
+            &object.views[random.below(object.views.len())]
+        };
+        example(object, view)
     }
 
     fn held_out(&self) -> Vec<Example> {
-        let objects = self.0.held_out.iter().map(|&i| &self.0.objects[i]);
-        objects
-            .take(64)
-            .map(|object| example(object, &object.views[0]))
-            .collect()
+        self.held_out.clone()
     }
 }
 
@@ -121,15 +170,7 @@ impl PictureSource for Captions {
 
     fn draw(&self, random: &mut NoiseStream) -> CaptionedPicture {
         let object = self.0.random(random);
-        let canonical = object.views[0].azimuth_deg;
-        let near: Vec<&TrainingView> = object
-            .views
-            .iter()
-            .filter(|v| {
-                let turn = (v.azimuth_deg - canonical + 540.0).rem_euclid(360.0) - 180.0;
-                turn.abs() < NEAR_DEG
-            })
-            .collect();
+        let near = near_views(object);
         // Half of the pictures are the three-quarter view itself: it is the one to draw.
         let view = if random.uniform() < 0.5 {
             near[0]

@@ -53,10 +53,14 @@ pub(super) fn scaled(example: &Example, i: usize) -> ScaledPoint {
     [p[0], p[1], p[2], c[0], c[1], c[2]]
 }
 
+/// Share of the examples that are mirrored. Few: the mirrored picture is one from the other side, and
+/// what is asked for is pictures from one side.
+const MIRRORED: f32 = 0.1;
+
 /// Mirrors an example, permutes its colour channels and roughens its picture, each with some
 /// probability, so that the networks see more objects and pictures as imperfect as generated ones.
 pub(super) fn augment(mut example: Example, random: &mut NoiseStream) -> (Example, Picture) {
-    if random.uniform() < 0.5 {
+    if random.uniform() < MIRRORED {
         for p in &mut example.positions {
             p[0] = -p[0];
         }

@@ -24,6 +24,7 @@ pub const PATH_TRACER: &[(&str, &str)] = parts![
     "bsdf",
     "light",
     "environment",
+    "volume",
     "camera",
     "trace",
     "accumulator",

@@ -31,6 +31,7 @@ struct Params {
     node_count: u32,
     lets_through: u32,
     light_count: u32,
+    volume_count: u32,
     // Where parts of `words` begin.
     materials_at: u32,
     lights_at: u32,
@@ -40,6 +41,7 @@ struct Params {
     filter_at: u32,
     rows_at: u32,
     columns_at: u32,
+    volumes_at: u32,
     // Where parts of `vertices` begin.
     normals_at: u32,
     uvs_at: u32,
@@ -67,7 +69,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> triangles: array<vec4u>;
 // Materials, lights, tables.
 @group(0) @binding(5) var<storage, read> words: array<u32>;
-// Of textures, and of the panorama.
+// Of textures, of the panorama and of volumes.
 @group(0) @binding(6) var<storage, read> texels: array<u32>;
 @group(0) @binding(7) var<storage, read_write> sums: array<f32>;
 

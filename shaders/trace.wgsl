@@ -190,7 +190,10 @@ fn trace(first: CameraRay, s: Sampler) -> Path {
         let number = select(ray, shadow.ray, shadow.wanted);
         let hit = traverse(start, along, reach, shadow.wanted, s, number);
         path.rays += 1u;
-        let missed = hit.triangle == NONE;
+        let nothing = hit.triangle == NONE;
+        let glow = meet_volumes(start, along, select(hit.t, reach, nothing), s, number);
+        let missed = nothing && !glow.found;
+        let distance = select(hit.t, glow.t, glow.found);
         if shadow.wanted {
             shadow.wanted = false;
             if missed {
@@ -204,7 +207,7 @@ fn trace(first: CameraRay, s: Sampler) -> Path {
         }
         ray += 1u;
         if bounce == 0u {
-            let seen = visible_light(origin, direction, hit.t, missed);
+            let seen = visible_light(origin, direction, distance, missed);
             if seen.found {
                 path.radiance = seen.radiance;
                 path.alpha = 1.0;
@@ -212,8 +215,21 @@ fn trace(first: CameraRay, s: Sampler) -> Path {
                 break;
             }
         } else {
-            let met = met_lights(origin, direction, hit.t, missed, before);
+            let met = met_lights(origin, direction, distance, missed, before);
             path.radiance += clamped(throughput * met, bounce - 1u);
+        }
+        if glow.found {
+            if bounce == 0u {
+                path.alpha = 1.0;
+                path.met = true;
+                path.product = glow.product;
+                path.albedo = glow.colour;
+                path.normal = -direction;
+                let seen_at = origin + direction * glow.t;
+                path.depth = dot(seen_at - params.camera_origin, params.camera_forward);
+            }
+            path.radiance += clamped(throughput * glow.colour, max(bounce, 1u) - 1u);
+            break;
         }
         if missed {
             if bounce == 0u {

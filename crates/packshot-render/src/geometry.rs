@@ -40,6 +40,8 @@ impl Geometry {
         match &object.shape {
             Shape::Mesh(mesh) => self.add_mesh(mesh, object),
             Shape::Points(cloud, size) => self.add_points(cloud, *size, object),
+            // No triangles.
+            Shape::Volume(_) => Ok(()),
         }
     }
 

@@ -30,6 +30,7 @@ mod texture;
 pub mod tone_map;
 mod trace;
 mod vector;
+mod volume;
 
 pub use denoise::{DENOISE_REACH, denoise};
 pub use film::Film;
@@ -41,3 +42,4 @@ pub use scene::{
     PointSize, Scene, Shape, StudioCamera, ThinLens,
 };
 pub use settings::Settings;
+pub use volume::Volume;

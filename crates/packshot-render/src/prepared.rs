@@ -7,8 +7,9 @@ use crate::geometry::Geometry;
 use crate::light::PreparedLight;
 use crate::material::{Coverage, PreparedMaterial};
 use crate::sampler::Sampler;
-use crate::scene::{Background, Scene};
+use crate::scene::{Background, Scene, Shape};
 use crate::vector::Vec3;
+use crate::volume::{PreparedVolume, VolumeHit};
 use packshot_core::Result;
 use packshot_geometry::{Bounds, Bvh, Hit, Ray};
 
@@ -17,6 +18,7 @@ pub struct PreparedScene {
     pub(crate) camera: CameraRays,
     pub(crate) geometry: Geometry,
     pub(crate) bvh: Bvh,
+    pub(crate) volumes: Vec<PreparedVolume>,
     pub(crate) lights: Vec<PreparedLight>,
     pub(crate) environment: PreparedEnvironment,
     pub(crate) background: Background,
@@ -54,6 +56,12 @@ impl PreparedScene {
                 .any(PreparedMaterial::lets_through),
             bvh,
             geometry,
+            volumes: (scene.objects.iter())
+                .filter_map(|object| match &object.shape {
+                    Shape::Volume(volume) => Some(PreparedVolume::new(volume, object.is_product)),
+                    _ => None,
+                })
+                .collect(),
             lights: scene.lights.iter().filter_map(PreparedLight::new).collect(),
             environment: PreparedEnvironment::new(&scene.environment),
             background: scene.background,
@@ -98,13 +106,32 @@ impl PreparedScene {
     ) -> bool {
         let along = as_ray(origin, direction);
         let range = 0.0..distance;
-        if self.lets_through {
-            !self
-                .bvh
+        let met = if self.lets_through {
+            self.bvh
                 .any_hit_where(&along, range, |hit| self.is_solid(hit, sampler, ray))
         } else {
-            !self.bvh.any_hit(&along, range)
+            self.bvh.any_hit(&along, range)
+        };
+        let fogged = || self.nearest_volume(origin, direction, distance, sampler, ray);
+        !met && fogged().is_none()
+    }
+
+    /// The nearest volume that a ray meets within a distance.
+    #[inline]
+    pub(crate) fn nearest_volume(
+        &self,
+        origin: Vec3,
+        direction: Vec3,
+        distance: f32,
+        sampler: &Sampler,
+        ray: u32,
+    ) -> Option<VolumeHit> {
+        let mut nearest: Option<VolumeHit> = None;
+        for (number, volume) in (0..).zip(&self.volumes) {
+            let limit = nearest.map_or(distance, |hit| hit.t);
+            nearest = (volume.meet(origin, direction, limit, number, sampler, ray)).or(nearest);
         }
+        nearest
     }
 
     /// Whether a ray is stopped by what it meets: within the disc, above the cut-off, or by a

@@ -1,5 +1,6 @@
 //! What is in front of the camera, as plain values.
 
+use crate::volume::Volume;
 use nalgebra::Vector3;
 use packshot_geometry::{Camera, Mesh, PointCloud, Texture};
 use std::sync::Arc;
@@ -90,6 +91,9 @@ pub enum Shape {
     Mesh(Arc<Mesh>),
     /// Points as round discs across their normals, which are estimated where the cloud has none.
     Points(Arc<PointCloud>, PointSize),
+    /// A field that shines by itself and hides what is behind it. Changes to materials do not
+    /// concern it, and it catches no shadows.
+    Volume(Volume),
 }
 
 /// How large the discs of points are.

@@ -82,8 +82,10 @@ impl PreparedScene {
         let mut catchers = 0;
         loop {
             let hit = self.nearest(origin, direction, sampler, ray);
-            ray += 1;
             let distance = hit.as_ref().map_or(f32::INFINITY, |hit| hit.t);
+            let glow = self.nearest_volume(origin, direction, distance, sampler, ray);
+            let distance = glow.map_or(distance, |glow| glow.t);
+            ray += 1;
             if bounce == 0 {
                 if let Some(light) = self.visible_light(origin, direction, distance) {
                     result.radiance = light;
@@ -94,6 +96,19 @@ impl PreparedScene {
             } else {
                 let met = self.met_lights(origin, direction, distance, &from);
                 result.radiance += clamped(throughput * met, limits.clamp_indirect, bounce - 1);
+            }
+            if let Some(glow) = glow {
+                if bounce == 0 {
+                    result.alpha = 1.0;
+                    result.met = true;
+                    result.product = glow.is_product;
+                    result.albedo = glow.colour;
+                    result.normal = -direction;
+                    result.depth_m = self.camera.depth(origin + direction * glow.t);
+                }
+                let seen = throughput * glow.colour;
+                result.radiance += clamped(seen, limits.clamp_indirect, bounce.saturating_sub(1));
+                break;
             }
             let Some(hit) = hit else {
                 if bounce == 0 {

@@ -14,11 +14,14 @@ use packshot_core::colour::linear_from_srgb;
 use packshot_core::{Error, Result};
 use packshot_geometry::Wrap;
 use packshot_gpu::{Bindings, Buffer, Gpu, Kernel};
+use std::borrow::Cow;
 
 /// Stands for infinity, which WGSL cannot write.
 const FAR: f32 = 3.0e38;
 /// Words of a light; the last one is unused.
 const LIGHT_WORDS: usize = 24;
+/// Words of a volume.
+const VOLUME_WORDS: usize = 21;
 /// Words of a material.
 const MATERIAL_WORDS: usize = 45;
 
@@ -59,18 +62,22 @@ impl Uploaded {
         let tables = gpu.upload("tables", &tables)?;
         let panorama = scene.environment.panorama.as_ref();
         let panorama_at = geometry.textures.texels.len();
-        let texels = if let Some(panorama) = panorama {
-            let mut texels = geometry.textures.texels.clone();
-            texels.extend_from_slice(bytemuck::cast_slice(panorama.map.pixels()));
-            check_words(texels.len())?;
-            gpu.upload("texels", &texels)?
-        } else {
-            gpu.upload("texels", &geometry.textures.texels)?
-        };
+        let mut texels = Cow::from(&geometry.textures.texels);
+        if let Some(panorama) = panorama {
+            let pixels = bytemuck::cast_slice(panorama.map.pixels());
+            texels.to_mut().extend_from_slice(pixels);
+        }
+        for volume in &scene.volumes {
+            let voxels = volume.voxels.iter().map(|&v| u32::from_le_bytes(v));
+            texels.to_mut().extend(voxels);
+        }
+        check_words(texels.len())?;
+        let texels = gpu.upload("texels", &texels)?;
         let mut params = Params::new(scene, settings);
         params.u32("node_count", node_count as u32);
         params.u32("lets_through", u32::from(scene.lets_through));
         params.u32("light_count", scene.lights.len() as u32);
+        params.u32("volume_count", scene.volumes.len() as u32);
         for (name, at) in tables_at.into_iter().chain(vertices_at) {
             params.u32(name, at);
         }
@@ -243,7 +250,7 @@ fn corners(geometry: &Geometry) -> Vec<u32> {
 }
 
 /// Materials, lights and tables.
-fn tables(scene: &PreparedScene) -> (Vec<u32>, Places<8>) {
+fn tables(scene: &PreparedScene) -> (Vec<u32>, Places<9>) {
     let geometry = &scene.geometry;
     let mut list = Vec::new();
     for material in &geometry.materials {
@@ -279,6 +286,23 @@ fn tables(scene: &PreparedScene) -> (Vec<u32>, Places<8>) {
     let panorama = scene.environment.panorama.as_ref();
     let rows_at = floats(&mut list, panorama.map_or(&[], |p| &p.row_sums));
     let columns_at = floats(&mut list, panorama.map_or(&[], |p| &p.column_sums));
+    let volumes_at = list.len() as u32;
+    let panorama_words = panorama.map_or(0, |p| 3 * p.map.pixels().len());
+    let mut voxels_at = geometry.textures.texels.len() + panorama_words;
+    let mut majorants_at = list.len() + VOLUME_WORDS * scene.volumes.len();
+    for volume in &scene.volumes {
+        let matrix = volume.lattice_from_world.as_flattened();
+        list.extend(matrix.iter().map(|v| v.to_bits()));
+        let sizes = volume.size.iter().chain(&volume.blocks);
+        list.extend(sizes.map(|&v| v as u32));
+        list.extend([voxels_at as u32, majorants_at as u32]);
+        list.push(u32::from(volume.is_product));
+        voxels_at += volume.voxels.len();
+        majorants_at += volume.majorants.len();
+    }
+    for volume in &scene.volumes {
+        floats(&mut list, &volume.majorants);
+    }
     let places = [
         ("materials_at", 0),
         ("lights_at", lights_at),
@@ -288,6 +312,7 @@ fn tables(scene: &PreparedScene) -> (Vec<u32>, Places<8>) {
         ("filter_at", filter_at),
         ("rows_at", rows_at),
         ("columns_at", columns_at),
+        ("volumes_at", volumes_at),
     ];
     (list, places)
 }

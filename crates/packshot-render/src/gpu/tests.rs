@@ -12,7 +12,7 @@ use crate::{Object, Scene, Shape, render_cpu, render_rows_cpu};
 use packshot_core::Image;
 use packshot_geometry::{Material, Texture, Wrap};
 use packshot_gpu::Choice;
-use scenes::{cut_out, rich, square};
+use scenes::{cut_out, foggy, rich, square};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const SIDE: usize = 48;
@@ -63,6 +63,7 @@ fn pictures_equal_the_twins_path_by_path() {
     for (name, scene) in [
         ("rich", rich()),
         ("cut out", cut_out()),
+        ("foggy", foggy()),
         ("nothing", nothing),
     ] {
         let scene = PreparedScene::new(&scene).unwrap();

@@ -4,9 +4,9 @@ use super::SIDE;
 use crate::sampler::Sampler;
 use crate::{
     Background, Environment, EnvironmentMap, Light, LightShape, Object, PointSize, Scene, Shape,
-    StudioCamera, ThinLens,
+    StudioCamera, ThinLens, Volume,
 };
-use nalgebra::{Point3, Vector3};
+use nalgebra::{Matrix4, Point3, Vector3};
 use packshot_core::Image;
 use packshot_geometry::{
     AlphaMode, Camera, Material, Mesh, PointCloud, Texture, TextureSlot, Wrap, look_at,
@@ -235,4 +235,43 @@ pub(super) fn cut_out() -> Scene {
         },
         background: Background::Transparent,
     }
+}
+
+/// A turned cloud of glowing voxels on a floor that mirrors it, a second one that is no product, and a
+/// ring that goes through the first.
+pub(super) fn foggy() -> Scene {
+    let size = [20, 17, 24];
+    let voxels = (0..20 * 17 * 24u32)
+        .map(|i| {
+            let [x, y, z] = [i % 20, i / 20 % 17, i / 340].map(|v| v as f32);
+            let away = (x - 9.5).powi(2) + (y - 8.0).powi(2) + (z - 11.5).powi(2);
+            let opacity = if away < 40.0 { 255 } else { 8 };
+            let opacity = if away < 64.0 { opacity } else { 0 };
+            [
+                (12.0 * x) as u8,
+                (14.0 * y) as u8,
+                (10.0 * z) as u8,
+                opacity,
+            ]
+        })
+        .collect();
+    let turn = Matrix4::from_euler_angles(0.3, -0.2, 0.5);
+    let place = Matrix4::new_translation(&Vector3::new(-0.4, -0.7, 0.1)) * turn;
+    let cloud = Volume::new(size, voxels, place * Matrix4::new_scaling(0.05)).unwrap();
+    let mut other = cloud.clone();
+    other.transform(&Matrix4::new_translation(&Vector3::new(-0.8, 0.6, -0.1)));
+    let mut scene = cut_out();
+    let mirror = Material {
+        base_colour: [0.8, 0.8, 0.8, 1.0],
+        metallic: 1.0,
+        roughness: 0.2,
+        ..Material::default()
+    };
+    scene.objects = vec![
+        Object::product(Shape::Volume(cloud)),
+        Object::prop(Shape::Volume(other)),
+        Object::prop(Shape::Mesh(Arc::new(square(mirror)))),
+        Object::product(Shape::Mesh(Arc::new(ring(Material::default())))),
+    ];
+    scene
 }

@@ -77,6 +77,19 @@ impl Volume {
         })
     }
 
+    /// The opacity of a voxel whose own length has this optical depth, as [`Volume::new`] takes it.
+    pub fn level(optical_depth: f32) -> u8 {
+        let opacity = 1.0 - libm::expf(-optical_depth.max(0.0));
+        (opacity / OPAQUE * 255.0).round().min(255.0) as u8
+    }
+
+    /// The sRGB light of every voxel that is not empty.
+    pub fn colours_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let voxels = Arc::make_mut(&mut self.voxels).iter_mut();
+        let seen = voxels.filter(|voxel| voxel[3] > 0);
+        seen.map(|voxel| &mut voxel[..3])
+    }
+
     /// Moves the lattice by a matrix as of [`Volume::new`].
     pub fn transform(&mut self, matrix: &Matrix4<f32>) {
         self.world_from_lattice = matrix * self.world_from_lattice;

@@ -1,7 +1,7 @@
 //! `fit`, `view`, and `mesh` and `cloud` of a fit: from a posed set to scores, views and files.
 
 use packshot_core::Image;
-use packshot_formats::write_png;
+use packshot_formats::{read_picture, write_png};
 use packshot_tests::Place;
 use serde_json::{Value, json};
 
@@ -180,6 +180,31 @@ fn a_fitted_product_becomes_a_mesh_and_a_cloud() {
     for file in ["a.glb", "a.ply", "b.ply"] {
         assert!(place.path(file).is_file(), "{file}");
     }
+    let shoot = [
+        "shoot",
+        "fit",
+        "--scene",
+        "cut-out",
+        "--width",
+        "32",
+        "--samples",
+        "4",
+    ];
+    let shoot = [&shoot[..], &["--seed", "1", "--device", "cpu", "-o"]].concat();
+    place.run([&shoot[..], &["shots"]].concat()).expect(0);
+    let picture = read_picture(&place.path("shots/fit_cut-out.png")).unwrap();
+    assert_eq!(picture.pixel(0, 0), [0; 4]);
+    assert!(picture.pixel(16, 16)[3] > 128);
+    place
+        .run(
+            [
+                &shoot[..],
+                &["x", "--recolour", "all=#ff0000,roughness=0.1"],
+            ]
+            .concat(),
+        )
+        .expect_error(2, "its colour alone can change");
+    assert!(!place.path("x").exists());
     place
         .run(["mesh", "fit", "-o", "c.ply", "--crop", "5,5,5,6,6,6"])
         .expect_error(3, "no surface");

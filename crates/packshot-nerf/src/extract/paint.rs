@@ -26,10 +26,20 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// The sRGB values of a place with its unit normal: what a short ray through the surface
-    /// collects, in the direction in which the cameras before it look on the mean, the more the
-    /// more frontal.
-    pub fn colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
+    /// Cosine at which the camera that looks most frontally at a place with its unit normal does;
+    /// not above zero where the place is turned away from all of them.
+    pub fn frontal(&self, position: [f32; 3], normal: [f32; 3]) -> f32 {
+        let (at, normal) = (Vector3::from(position), Vector3::from(normal));
+        let cosines = self.cameras.iter().map(|camera| {
+            let to = (camera - at).try_normalize(1e-9);
+            to.map_or(-1.0, |to| to.dot(&normal))
+        });
+        cosines.fold(-1.0, f32::max)
+    }
+
+    /// The unit direction in which the cameras before a place with its unit normal look at it on
+    /// the mean, the more frontal the more.
+    pub fn direction(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
         let (at, normal) = (Vector3::from(position), Vector3::from(normal));
         let mut back = Vector3::zeros();
         for camera in &self.cameras {
@@ -38,13 +48,20 @@ impl<'a> Painter<'a> {
                 back += to * frontal.powi(4);
             }
         }
-        let back = back.try_normalize(1e-6).unwrap_or(normal);
+        (-back.try_normalize(1e-6).unwrap_or(normal)).into()
+    }
+
+    /// The sRGB values of a place with its unit normal: what a short ray through the surface
+    /// collects, seen along [`Painter::direction`].
+    pub fn colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
+        let direction = self.direction(position, normal);
+        let (at, normal) = (Vector3::from(position), Vector3::from(normal));
         let step = 2.0 * self.reach / SAMPLES as f32;
         let points: [[f32; 3]; SAMPLES] = std::array::from_fn(|i| {
             let along = self.reach - (i as f32 + 0.5) * step;
             (at + normal * along).into()
         });
-        let samples = self.query.ask(&points, Some((-back).into()));
+        let samples = self.query.ask(&points, Some(direction));
         let (mut sum, mut light) = ([0.0; 3], 1.0f32);
         for sample in &samples {
             let passed = light * (-sample.density * step).exp();

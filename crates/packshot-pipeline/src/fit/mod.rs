@@ -9,6 +9,7 @@ pub mod product;
 mod record;
 mod run;
 mod trainers;
+pub(crate) mod voxels;
 
 pub(crate) use cameras::CameraList;
 pub use cameras::CameraRecord;

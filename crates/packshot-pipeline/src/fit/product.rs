@@ -90,7 +90,7 @@ pub(crate) struct FittedScene {
 pub(crate) struct Product<'a> {
     /// In the world of the scene.
     pub(crate) mesh: Mesh,
-    painter: Painter<'a>,
+    pub(super) painter: Painter<'a>,
     crop: Crop,
     size_m: Option<f64>,
 }
@@ -186,30 +186,54 @@ impl Product<'_> {
         })
     }
 
+    /// How the product is brought upright.
+    pub(super) fn stand(&self) -> Stand {
+        let local = self.mesh.positions.iter().map(|p| self.crop.to_local(*p));
+        let (mut foot, mut scale) = (Vector3::zeros(), 1.0);
+        if let Some(bounds) = Bounds::of(local) {
+            let (centre, size) = (bounds.centre(), bounds.size());
+            foot = Vector3::new(centre.x, centre.y, bounds.low.z);
+            scale = (self.size_m).map_or(1.0, |size_m| size_m as f32 / size.max().max(1e-12));
+        }
+        Stand {
+            crop: self.crop,
+            foot,
+            scale,
+        }
+    }
+
     /// The mesh upright, its box's middle above the origin, standing on z = 0, as long as asked.
     pub(crate) fn upright(self) -> Mesh {
-        let Self {
-            mut mesh,
-            crop,
-            size_m,
-            ..
-        } = self;
+        let stand = self.stand();
+        let mut mesh = self.mesh;
         for position in &mut mesh.positions {
-            *position = crop.to_local(*position);
+            *position = stand.upright(*position);
         }
         for normal in mesh.normals.iter_mut().flatten() {
-            *normal = crop.to_local(*normal);
-        }
-        let Some(bounds) = Bounds::of(mesh.positions.iter().copied()) else {
-            return mesh;
-        };
-        let (centre, size) = (bounds.centre(), bounds.size());
-        let foot = Vector3::new(centre.x, centre.y, bounds.low.z);
-        let scale = size_m.map_or(1.0, |size_m| size_m as f32 / size.max().max(1e-12));
-        for position in &mut mesh.positions {
-            *position = ((Vector3::from(*position) - foot) * scale).into();
+            *normal = stand.crop.to_local(*normal);
         }
         mesh
+    }
+}
+
+/// How a product is brought upright: its box's middle above the origin, standing on z = 0.
+pub(super) struct Stand {
+    crop: Crop,
+    foot: Vector3<f32>,
+    /// Metres of a unit of the scene.
+    pub(super) scale: f32,
+}
+
+impl Stand {
+    /// A point of the scene upright.
+    pub(super) fn upright(&self, world: [f32; 3]) -> [f32; 3] {
+        ((Vector3::from(self.crop.to_local(world)) - self.foot) * self.scale).into()
+    }
+
+    /// The inverse of [`Stand::upright`].
+    pub(super) fn to_world(&self, upright: [f32; 3]) -> [f32; 3] {
+        let local = Vector3::from(upright) / self.scale + self.foot;
+        self.crop.to_world(local.into())
     }
 }
 

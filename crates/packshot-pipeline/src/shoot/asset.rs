@@ -2,8 +2,10 @@
 
 use super::scene_file::Pose;
 use super::smooth::smooth;
+use crate::fit::FIELD_FILE;
+use crate::fit::voxels::Voxels;
 use crate::slug::slug;
-use nalgebra::{Affine3, Matrix4, Vector3};
+use nalgebra::{Affine3, Matrix4, Point3, Vector3};
 use packshot_core::{Context, Error, Result};
 use packshot_formats::read_asset;
 use packshot_geometry::{Bounds, Mesh, PointCloud};
@@ -25,6 +27,8 @@ pub(super) struct Product {
     pub mesh: Option<Mesh>,
     /// Points.
     pub cloud: Option<PointCloud>,
+    /// The product of a fitted field.
+    pub field: Option<Voxels>,
     /// Metres of its longest side.
     pub length_m: f32,
 }
@@ -34,9 +38,11 @@ impl Product {
     /// is broken in it is left out with a warning; meshes without normals get some.
     ///
     /// # Errors
-    /// `BadInput` and `Unsupported` as the readers; `BadInput` when nothing is left to see; `Usage`
-    /// for the folder of a fitted field, which cannot be shot yet.
+    /// `BadInput` and `Unsupported` as the readers; `BadInput` when nothing is left to see.
     pub(super) fn read(path: &Path, context: &Context<'_>) -> Result<Self> {
+        if is_fit(path) {
+            return Self::read_fit(path, context);
+        }
         let file = file_of(path)?;
         crate::input::check(&file)?;
         let mut asset = read_asset(&file)?;
@@ -67,22 +73,45 @@ impl Product {
             name: name_of(path),
             mesh: asset.mesh,
             cloud: asset.cloud,
+            field: None,
             length_m: 0.0,
             file: file.clone(),
         };
-        let bounds = product.bounds().ok_or_else(nothing)?;
-        product.length_m = bounds.longest_side();
-        if !(product.length_m.is_finite() && product.length_m > 0.0) {
-            return Err(nothing());
-        }
         if let Some(mesh) = &mut product.mesh {
             smooth(mesh);
         }
-        product.apply(
-            &(Matrix4::new_scaling(1.0 / product.length_m)
+        product.normalise().ok_or_else(nothing)?;
+        Ok(product)
+    }
+
+    /// The product of a fitted field.
+    fn read_fit(folder: &Path, context: &Context<'_>) -> Result<Self> {
+        let mut product = Self {
+            name: name_of(folder),
+            file: folder.join(FIELD_FILE),
+            mesh: None,
+            cloud: None,
+            field: Some(Voxels::read(folder, context).map_err(|e| e.at(folder.display()))?),
+            length_m: 0.0,
+        };
+        product
+            .normalise()
+            .ok_or_else(|| Error::internal("a product without extent"))?;
+        Ok(product)
+    }
+
+    /// Brings the middle of its box to the origin and its longest side to 1; `None` without extent.
+    fn normalise(&mut self) -> Option<()> {
+        let bounds = self.bounds()?;
+        self.length_m = bounds.longest_side();
+        if !(self.length_m.is_finite() && self.length_m > 0.0) {
+            return None;
+        }
+        self.apply(
+            &(Matrix4::new_scaling(1.0 / self.length_m)
                 * Matrix4::new_translation(&-bounds.centre().coords)),
         );
-        Ok(product)
+        Some(())
     }
 
     /// The box of what is seen.
@@ -96,7 +125,9 @@ impl Product {
             let at = |i: &u32| mesh.positions[*i as usize];
             mesh.triangles.iter().flatten().map(at)
         });
-        corners.chain(self.cloud.iter().flat_map(|c| c.positions.iter().copied()))
+        let points = self.cloud.iter().flat_map(|c| &c.positions);
+        let outline = self.field.iter().flat_map(|f| &f.outline);
+        corners.chain(points.chain(outline).copied())
     }
 
     /// Turned and put on the ground (`base` high), its box in the middle.
@@ -143,7 +174,18 @@ impl Product {
         if let Some(cloud) = &mut self.cloud {
             cloud.transform(&transform);
         }
+        if let Some(field) = &mut self.field {
+            field.volume.transform(matrix);
+            for p in &mut field.outline {
+                *p = transform.transform_point(&Point3::from(*p)).into();
+            }
+        }
     }
+}
+
+/// Whether a path is the folder of a fit.
+pub(super) fn is_fit(path: &Path) -> bool {
+    path.join(FIELD_FILE).is_file()
 }
 
 fn file_of(path: &Path) -> Result<PathBuf> {
@@ -153,15 +195,10 @@ fn file_of(path: &Path) -> Result<PathBuf> {
     if let Some(file) = FILES.iter().map(|f| path.join(f)).find(|f| f.is_file()) {
         return Ok(file);
     }
-    if path.join("report.json").is_file() {
-        return Err(Error::usage("pictures of a fitted field are not built yet")
-            .at(path.display())
-            .with_hint("`packshot view FIT -o DIR --turntable N` renders a field"));
-    }
     Err(
         Error::bad_input(format!("the folder holds none of {}", FILES.join(", ")))
             .at(path.display())
-            .with_hint("name the folder of a generated asset, or a GLB, PLY, OBJ or STL file"),
+            .with_hint("name the folder of a generated asset or of a finished fit, or a GLB, PLY, OBJ or STL file"),
     )
 }
 
@@ -246,6 +283,7 @@ mod tests {
             file: PathBuf::new(),
             mesh: Some(mesh),
             cloud: None,
+            field: None,
             length_m: 1.0,
         }
     }
@@ -295,8 +333,10 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let read = |path: &Path| Product::read(path, &Context::silent());
         assert_eq!(read(&folder).unwrap_err().kind(), ErrorKind::BadInput);
-        std::fs::write(folder.join("report.json"), "{}").unwrap();
-        assert_eq!(read(&folder).unwrap_err().kind(), ErrorKind::Usage);
+        std::fs::write(folder.join(FIELD_FILE), "").unwrap();
+        let error = read(&folder).unwrap_err();
+        assert!(error.to_string().contains(FIELD_FILE), "{error}");
+        std::fs::remove_file(folder.join(FIELD_FILE)).unwrap();
         let cloud = PointCloud::new(vec![[0.0; 3], [0.0, 0.0, 0.5], [0.25, 0.0, 0.0]]);
         packshot_formats::write_ply(&folder.join("cloud.ply"), &cloud).unwrap();
         let product = read(&folder).unwrap();

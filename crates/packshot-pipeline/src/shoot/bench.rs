@@ -65,6 +65,7 @@ pub fn bench_render(side: usize, samples: u32, context: &Context<'_>) -> Result<
         file: PathBuf::new(),
         mesh: Some(ring()),
         cloud: None,
+        field: None,
         length_m: 1.0,
     };
     let setting = Studio::open(SCENE, None)?.set_up(&product, false, side, side);

@@ -145,6 +145,7 @@ mod tests {
             file: PathBuf::new(),
             mesh: Some(Mesh::torus(0.35, 0.15, [24, 12], Material::default())),
             cloud: None,
+            field: None,
             length_m: 1.0,
         };
         let settings = Settings {

@@ -121,6 +121,25 @@ impl Variant {
                     tint(colours.iter_mut().map(|c| c.as_mut_slice()), colour);
                 }
             }
+            if let Some(field) = &mut product.field
+                && change.material == ALL
+            {
+                if (change.texture.is_some(), change.roughness, change.metallic)
+                    != (false, None, None)
+                {
+                    return Err(Error::usage(
+                        "a fitted field keeps the light of its photos: its colour alone can change",
+                    )
+                    .at(product.file.display())
+                    .with_hint(
+                        "make a mesh of it first: packshot mesh FIT -o FILE.glb --texture 1024",
+                    ));
+                }
+                found = true;
+                if let Some(colour) = change.colour {
+                    tint(field.volume.colours_mut(), colour);
+                }
+            }
             if !found {
                 let names: Vec<String> = (product.mesh.iter())
                     .flat_map(|m| &m.materials)
@@ -302,6 +321,7 @@ mod tests {
                 materials: vec![material("Seat"), material("Legs")],
                 ..Mesh::default()
             }),
+            field: None,
             cloud: None,
             length_m: 1.0,
         }

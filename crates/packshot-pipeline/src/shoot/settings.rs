@@ -100,6 +100,9 @@ pub struct ShootSettings {
     pub device: Device,
     /// Seed of the light paths.
     pub seed: Seed,
+    /// Turn of the products around the vertical, counter-clockwise as seen from above, on top of the
+    /// scene's.
+    pub turn_deg: f32,
     /// Pictures of one turn; `None` makes stills.
     pub turntable: Option<usize>,
     /// Time of a turntable's picture.
@@ -125,6 +128,7 @@ impl Default for ShootSettings {
             preview: false,
             device: Device::Auto,
             seed: Seed(0),
+            turn_deg: 0.0,
             turntable: None,
             frame_ms: 40,
             formats: Vec::new(),
@@ -183,6 +187,13 @@ impl ShootSettings {
                 format!("{} is not between -10 and 10", self.stops),
                 "--exposure",
                 "1 is twice as bright, -1 half as bright",
+            );
+        }
+        if !(self.turn_deg.is_finite() && self.turn_deg.abs() <= 360.0) {
+            return refuse(
+                format!("{} is not between -360 and 360", self.turn_deg),
+                "--turn",
+                "90 brings the product's left side to the front",
             );
         }
         let need = self.memory_bytes();
@@ -248,13 +259,14 @@ mod tests {
         let good = ShootSettings::default();
         good.check().unwrap();
         type Spoil = fn(&mut ShootSettings);
-        let cases: [(Spoil, &str); 6] = [
+        let cases: [(Spoil, &str); 7] = [
             (|s| s.width = 0, "--width"),
             (|s| s.height = 20_000, "--height"),
             (|s| s.samples = 0, "--samples"),
             (|s| s.turntable = Some(0), "--turntable"),
             (|s| s.formats = vec![Format::Gif], "--formats"),
             (|s| s.stops = f32::NAN, "--exposure"),
+            (|s| s.turn_deg = 400.0, "--turn"),
         ];
         for (spoil, place) in cases {
             let mut settings = good.clone();

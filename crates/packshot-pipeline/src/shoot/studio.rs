@@ -274,6 +274,10 @@ impl Setting {
             let shape = Shape::Points(Arc::new(cloud), PointSize::Auto);
             scene.objects.push(Object::product(shape));
         }
+        if let Some(field) = product.field {
+            let shape = Shape::Volume(field.volume);
+            scene.objects.push(Object::product(shape));
+        }
         scene
     }
 }
@@ -311,6 +315,7 @@ mod tests {
                 ..Mesh::default()
             }),
             cloud: None,
+            field: None,
             length_m: 1.0,
         }
     }

@@ -20,7 +20,7 @@ const ALL_SCENES: &str = "all";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Asset folders, or GLB, glTF, PLY, OBJ and STL files
+    /// Folders of `generate` and of `fit`, or GLB, glTF, PLY, OBJ and STL files
     #[arg(value_name = "ASSET")]
     pub assets: Vec<PathBuf>,
     /// Folder of the pictures [default: ASSET-shots]
@@ -87,6 +87,15 @@ pub(crate) struct Options {
     #[arg(long, env = "PACKSHOT_BRAND", hide_env = true, value_name = "#RRGGBB")]
     #[serde(deserialize_with = "from_text")]
     pub brand: Option<Colour>,
+    /// Turn the assets by so many degrees, counter-clockwise as seen from above
+    #[arg(
+        long,
+        env = "PACKSHOT_TURN",
+        hide_env = true,
+        value_name = "DEG",
+        allow_negative_numbers = true
+    )]
+    pub turn: Option<f32>,
     /// Brighter (or, below 0, darker) by so many stops
     #[arg(
         long,
@@ -123,7 +132,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
     let scenes = sort_out(chosen, &mut assets)?;
     if assets.is_empty() {
         return Err(Error::usage("no asset to shoot was named")
-            .with_hint("packshot shoot ASSET --scene white-sweep -o DIR; an asset is a folder of `generate` or a GLB, PLY, OBJ or STL file"));
+            .with_hint("packshot shoot ASSET --scene white-sweep -o DIR; an asset is a folder of `generate` or `fit`, or a GLB, PLY, OBJ or STL file"));
     }
     let defaults = ShootSettings::default();
     let width = flags.width.or(file.width).unwrap_or(defaults.width);
@@ -167,6 +176,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
             .or(file.quality)
             .unwrap_or(defaults.jpeg_quality),
         brand: flags.brand.or(file.brand),
+        turn_deg: flags.turn.or(file.turn).unwrap_or(0.0),
         stops: flags.exposure.or(file.exposure).unwrap_or(0.0),
     };
     let job = ShootJob {

@@ -45,6 +45,10 @@ pub struct BuildOptions {
     /// An object is flat when the smallest singular value of its cloud is below this share of the
     /// largest.
     pub flat_threshold: f32,
+    /// Share by which each object is stretched or compressed at most along each of its axes, by the
+    /// seed; half of the objects are mirrored too. A set of such variations has no held-out
+    /// objects. 0 takes objects as they are.
+    pub vary: f32,
     /// Whether what the cameras saw stays in the set (about 1 MB an object).
     pub keep_views: bool,
     /// Whether an existing set is replaced.
@@ -61,6 +65,7 @@ impl Default for BuildOptions {
             samples_per_side: 4,
             flat: FlatRule::default(),
             flat_threshold: 0.03,
+            vary: 0.0,
             keep_views: false,
             force: false,
         }
@@ -83,6 +88,13 @@ impl BuildOptions {
         within("the samples per side", self.samples_per_side, 1, 16)?;
         if !(0.0..=1.0).contains(&self.flat_threshold) {
             return Err(Error::usage("the flat threshold must be between 0 and 1"));
+        }
+        if !(0.0..=1.0).contains(&self.vary) {
+            return Err(
+                Error::usage(format!("{} is not between 0 and 1", self.vary))
+                    .at("--vary")
+                    .with_hint("0.3 stretches or compresses by up to three tenths"),
+            );
         }
         Ok(())
     }
@@ -118,8 +130,13 @@ pub struct BuildReport {
 
 /// What became of an object.
 enum Outcome {
-    Made { record: Box<Record>, resumed: bool },
+    Made {
+        record: Box<Record>,
+        resumed: bool,
+    },
     Flat(String),
+    /// Not for a set of variations.
+    HeldOut(String),
     Skipped(Skipped),
 }
 
@@ -245,7 +262,7 @@ struct Settings<'a> {
 fn step(stage: &Mutex<StageTimer>, outcome: &Outcome) -> Result<()> {
     let id = match outcome {
         Outcome::Made { record, .. } => &record.id,
-        Outcome::Flat(id) => id,
+        Outcome::Flat(id) | Outcome::HeldOut(id) => id,
         Outcome::Skipped(skipped) => &skipped.id,
     };
     match stage.lock() {
@@ -272,6 +289,9 @@ fn run(job: &Job, set: &Path, options: &BuildOptions, context: &Context) -> Resu
         Ok(loaded) => loaded,
         Err(error) => return Ok(skip(error)),
     };
+    if options.vary > 0.0 && loaded.record.split == Split::Val {
+        return Ok(Outcome::HeldOut(job.id().to_owned()));
+    }
     let folder = object_folder(set, job.id());
     if let Some(record) = reuse(&folder, &loaded) {
         return Ok(Outcome::Made {
@@ -310,6 +330,7 @@ fn summarise(outcomes: Vec<Outcome>) -> (Vec<Record>, BuildReport) {
                 records.push(*record);
             }
             Outcome::Flat(id) => report.flat_dropped.push(id),
+            Outcome::HeldOut(_) => {}
             Outcome::Skipped(skipped) => report.skipped.push(skipped),
         }
     }

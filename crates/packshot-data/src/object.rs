@@ -44,7 +44,6 @@ pub(crate) enum Made {
 
 /// Makes views and cloud of a mesh. The noise depends on seed and key alone.
 pub(crate) fn make(loaded: Loaded, noise_key: u32, options: &BuildOptions) -> Result<Made> {
-    let shape = Shape::new(loaded.mesh, loaded.yaw_deg)?;
     let noise = |step: u32| {
         NoiseStream::new(
             options.seed,
@@ -55,6 +54,12 @@ pub(crate) fn make(loaded: Loaded, noise_key: u32, options: &BuildOptions) -> Re
             },
         )
     };
+    let stretch = if options.vary > 0.0 {
+        variation(options.vary, &mut noise(2))
+    } else {
+        [1.0; 3]
+    };
+    let shape = Shape::new(loaded.mesh, loaded.yaw_deg, stretch)?;
     let (scans, dense) = scan_all(&shape, options, &noise)?;
     let order = farthest_point_sample(&dense.positions, POINTS, 0);
     let cloud = dense.select(&order);
@@ -92,6 +97,17 @@ pub(crate) fn make(loaded: Loaded, noise_key: u32, options: &BuildOptions) -> Re
             Vec::new()
         },
     })))
+}
+
+/// Factors along the axes of an object: as likely a stretch as its inverse; the sign of the first one
+/// mirrors.
+fn variation(share: f32, noise: &mut NoiseStream) -> [f32; 3] {
+    let reach = (1.0 + share).ln();
+    let mut factors = [0; 3].map(|_| noise.uniform_in(-reach, reach).exp());
+    if noise.uniform() < 0.5 {
+        factors[0] = -factors[0];
+    }
+    factors
 }
 
 /// Scans until there are enough points.

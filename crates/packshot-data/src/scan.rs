@@ -120,7 +120,7 @@ mod tests {
     use packshot_geometry::{AlphaMode, Mesh, Texture, Wrap};
 
     fn scans(mesh: Mesh) -> Vec<Scan> {
-        let shape = Shape::new(mesh, 0.0).unwrap();
+        let shape = Shape::new(mesh, 0.0, [1.0; 3]).unwrap();
         let key = NoiseKey {
             candidate: 0,
             stage: Stage::Data,

@@ -1,6 +1,6 @@
 //! A mesh made ready for ray casts: upright, centred, of size 1.
 
-use nalgebra::{Affine3, Rotation3, Vector3};
+use nalgebra::{Affine3, Rotation3, Scale3, Vector3};
 use packshot_core::{Error, Result};
 use packshot_geometry::{Bvh, Mesh, Ray};
 
@@ -23,13 +23,14 @@ pub(crate) struct Seen {
 }
 
 impl Shape {
-    /// Turns the mesh by `yaw_deg` (counter-clockwise seen from above), then centres the box of its
+    /// Turns the mesh by `yaw_deg` (counter-clockwise seen from above), stretches it along its axes by
+    /// the factors `stretch` (below 0: mirrored), then centres the box of its
     /// triangles and scales the longest side to 1. Vertices without a triangle do not count.
     ///
     /// # Errors
     /// [`packshot_core::ErrorKind::BadInput`] for a mesh that is inconsistent, not finite, without
     /// triangles or without extent.
-    pub(crate) fn new(mut mesh: Mesh, yaw_deg: f32) -> Result<Self> {
+    pub(crate) fn new(mut mesh: Mesh, yaw_deg: f32, stretch: [f32; 3]) -> Result<Self> {
         mesh.validate()?;
         drop_unused_vertices(&mut mesh);
         if mesh.triangles.is_empty() {
@@ -43,6 +44,10 @@ impl Shape {
         if yaw_deg != 0.0 {
             let turn = Rotation3::from_axis_angle(&Vector3::z_axis(), yaw_deg.to_radians());
             mesh.transform(&nalgebra::convert::<_, Affine3<f32>>(turn));
+        }
+        if stretch != [1.0; 3] {
+            let factors = Scale3::from(Vector3::from(stretch));
+            mesh.transform(&nalgebra::convert::<_, Affine3<f32>>(factors));
         }
         mesh.normalise()
             .ok_or_else(|| Error::bad_input("the mesh has no extent"))?;
@@ -138,6 +143,17 @@ mod tests {
     use packshot_core::ErrorKind;
 
     #[test]
+    fn a_shape_is_turned_before_it_is_stretched() {
+        let mesh = cuboid([0.0; 3], [4.0, 2.0, 1.0], [GREY; 6]);
+        let shape = Shape::new(mesh, 90.0, [-3.0, 1.0, 1.0]).unwrap();
+        // 2 × 4 × 1 becomes 6 × 4 × 1.
+        for p in shape.positions() {
+            let size = [0.5, 1.0 / 3.0, 1.0 / 12.0];
+            assert!((0..3).all(|i| (p[i].abs() - size[i]).abs() < 1e-5), "{p:?}");
+        }
+    }
+
+    #[test]
     fn a_shape_fills_the_unit_box_whatever_else_the_file_holds() {
         let mut mesh = cuboid([10.0, 20.0, 30.0], [14.0, 22.0, 31.0], [GREY; 6]);
         // A stray vertex before all others.
@@ -145,7 +161,7 @@ mod tests {
         for corner in mesh.triangles.iter_mut().flatten() {
             *corner += 1;
         }
-        let shape = Shape::new(mesh, 0.0).unwrap();
+        let shape = Shape::new(mesh, 0.0, [1.0; 3]).unwrap();
         assert_eq!(shape.positions().len(), 24);
         for p in shape.positions() {
             let size = [0.5, 0.25, 0.125];
@@ -158,7 +174,7 @@ mod tests {
         // Green on the left side seen from the front (−X); a quarter turn brings it to −Y.
         let mut colours = [GREY; 6];
         colours[0] = GREEN;
-        let shape = Shape::new(cuboid([0.0; 3], [1.0; 3], colours), 90.0).unwrap();
+        let shape = Shape::new(cuboid([0.0; 3], [1.0; 3], colours), 90.0, [1.0; 3]).unwrap();
         let ray = Ray {
             origin: Point3::new(0.1, -2.0, 0.1),
             direction: Vector3::y(),
@@ -186,7 +202,7 @@ mod tests {
             if i == 0 {
                 mesh.triangle_materials.clear();
             }
-            match Shape::new(mesh, 0.0) {
+            match Shape::new(mesh, 0.0, [1.0; 3]) {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::BadInput, "{i}"),
                 // A single far vertex makes a needle, not an error.
                 Ok(shape) => assert!(i == 4 && shape.radius_m().is_finite()),

@@ -106,6 +106,10 @@ pub(crate) struct BuildFlags {
     /// What to do with objects that are thin sheets [default: drop]
     #[arg(long, env = "PACKSHOT_FLAT", hide_env = true, value_name = "RULE")]
     pub flat: Option<Flat>,
+    /// Make variations for learning: each object stretched or compressed by up to this share along each axis, half of them
+    /// mirrored, held-out ones left out [default: 0]
+    #[arg(long, env = "PACKSHOT_VARY", hide_env = true, value_name = "X")]
+    pub vary: Option<f32>,
     /// Keep what the cameras saw, about 1 MB an object
     #[arg(long)]
     pub keep_views: bool,
@@ -202,6 +206,7 @@ fn run_build(arguments: Build, file: BuildFlags, session: &Session) -> Result<Re
             Some(Flat::KeepMarked) => FlatRule::KeepMarked,
             Some(Flat::Keep) => FlatRule::Keep,
         },
+        vary: flags.vary.or(file.vary).unwrap_or(defaults.vary),
         keep_views: flags.keep_views || file.keep_views,
         force: session.force,
         ..defaults

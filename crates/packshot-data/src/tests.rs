@@ -5,7 +5,7 @@ use crate::{
     BuildOptions, Filter, FlatRule, PackOptions, Source, Split, TrainingObject, TrainingSet,
     VIEW_SIDE, VIEWS, build, pack,
 };
-use packshot_core::{CancelToken, Context, ErrorKind, Message, Progress};
+use packshot_core::{CancelToken, Context, ErrorKind, Message, Progress, Seed};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -94,6 +94,37 @@ fn a_folder_of_meshes_becomes_a_training_set() {
     let credits = std::fs::read_to_string(out.join("CREDITS.md")).unwrap();
     assert!(credits.contains("| A \\| B | CC0-1.0 | here | 1 |"));
     assert!(credits.contains("not stated"));
+}
+
+#[test]
+fn variations_have_other_proportions_and_nothing_held_out() {
+    let home = tempfile::tempdir().unwrap();
+    let source = catalogue(home.path());
+    let sides = |name: &str, vary: f32, seed: u64| {
+        let out = home.path().join(name);
+        let options = BuildOptions {
+            vary,
+            seed: Seed(seed),
+            ..quick()
+        };
+        let report = build(&source, &out, &options, &Context::silent()).unwrap();
+        let set = TrainingSet::open(&out).unwrap();
+        let bounds = packshot_geometry::Bounds::of(object(&set, "cupboard").positions.clone());
+        (report.val, bounds.unwrap().size())
+    };
+    let (held_out, plain) = sides("plain", 0.0, 1);
+    let (none, varied) = sides("varied", 0.5, 1);
+    let (_, other) = sides("other", 0.5, 2);
+    assert_eq!((held_out, none), (1, 0));
+    for (a, b) in [(plain, varied), (plain, other), (varied, other)] {
+        assert!((a - b).norm() > 0.02, "{a} {b}");
+    }
+    let wrong = BuildOptions {
+        vary: 2.0,
+        ..quick()
+    };
+    let error = build(&source, &home.path().join("x"), &wrong, &Context::silent());
+    assert_eq!(error.unwrap_err().place(), Some("--vary"));
 }
 
 #[test]

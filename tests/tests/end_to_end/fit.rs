@@ -194,7 +194,8 @@ fn a_fitted_product_becomes_a_mesh_and_a_cloud() {
     place.run([&shoot[..], &["shots"]].concat()).expect(0);
     let picture = read_picture(&place.path("shots/fit_cut-out.png")).unwrap();
     assert_eq!(picture.pixel(0, 0), [0; 4]);
-    assert!(picture.pixel(16, 16)[3] > 128);
+    // So short a fit is a mist.
+    assert!((8..24).any(|x| picture.pixel(x, 16)[3] > 60));
     place
         .run(
             [

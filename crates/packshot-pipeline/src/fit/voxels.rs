@@ -92,15 +92,25 @@ impl Voxels {
         };
         let width = lattice.size[0];
         let mut voxels = vec![[0; 4]; lattice.size.iter().product()];
-        (voxels.par_chunks_exact_mut(width))
-            .enumerate()
-            .try_for_each(|(row, out)| {
+        let rows = |voxels: &mut Vec<[u8; 4]>, fill: &(dyn Fn(usize, &mut [[u8; 4]]) + Sync)| {
+            let rows = voxels.par_chunks_exact_mut(width).enumerate();
+            rows.try_for_each(|(row, out)| {
                 context.check()?;
-                let at = row * width..(row + 1) * width;
-                painted.row(row, &near[at.clone()], &inside[at], out);
+                fill(row, out);
                 Ok::<_, Error>(())
-            })?;
-        let mut outline = lattice.outline(&voxels);
+            })
+        };
+        let of_row = |row: usize| row * width..(row + 1) * width;
+        rows(&mut voxels, &|row, out| {
+            painted.levels(row, &near[of_row(row)], &inside[of_row(row)], out);
+        })?;
+        // A field that was fitted for a moment is thin all over.
+        let most = voxels.iter().map(|v| v[3]).max().unwrap_or(0);
+        let (haze, solid) = (HAZE.min(most / 8).max(1), SOLID.min(most / 2).max(1));
+        rows(&mut voxels, &|row, out| {
+            painted.colours(row, haze, &near[of_row(row)], out);
+        })?;
+        let mut outline = lattice.outline(&voxels, solid);
         // Where it stands: a few voxels too low would let it float.
         let below = (BELOW_FOOT * outline.len() as f32) as usize;
         if below < outline.len() {
@@ -153,14 +163,14 @@ impl Lattice {
         near
     }
 
-    /// The ends of all runs of clearly seen voxels along x.
-    fn outline(&self, voxels: &[[u8; 4]]) -> Vec<[f32; 3]> {
+    /// The ends of all runs along x of voxels of at least the level `solid`.
+    fn outline(&self, voxels: &[[u8; 4]], solid: u8) -> Vec<[f32; 3]> {
         let width = self.size[0];
         let mut ends = Vec::new();
         for (row, voxels) in voxels.chunks_exact(width).enumerate() {
-            let solid = |x: usize| voxels.get(x).is_some_and(|v| v[3] >= SOLID);
-            let edges =
-                (0..width).filter(|&x| solid(x) && !(solid(x + 1) && solid(x.wrapping_sub(1))));
+            let is_solid = |x: usize| voxels.get(x).is_some_and(|v| v[3] >= solid);
+            let edges = (0..width)
+                .filter(|&x| is_solid(x) && !(is_solid(x + 1) && is_solid(x.wrapping_sub(1))));
             let (y, z) = (row % self.size[1], row / self.size[1]);
             ends.extend(edges.map(|x| self.middle(x, y, z)));
         }
@@ -208,25 +218,34 @@ struct Painted<'a> {
 }
 
 impl Painted<'_> {
-    /// Fills a row of voxels along x.
-    fn row(&self, row: usize, near: &[bool], inside: &[bool], out: &mut [[u8; 4]]) {
-        let (y, z) = (row % self.lattice.size[1], row / self.lattice.size[1]);
+    fn place(&self, row: usize, x: usize) -> [f32; 3] {
+        let [_, height, _] = self.lattice.size;
+        let upright = self.lattice.middle(x, row % height, row / height);
+        self.stand.to_world(upright)
+    }
+
+    /// Fills in the opacities of a row of voxels along x.
+    fn levels(&self, row: usize, near: &[bool], inside: &[bool], out: &mut [[u8; 4]]) {
         let wanted: Vec<usize> = (0..out.len()).filter(|&x| near[x] || inside[x]).collect();
-        let places: Vec<[f32; 3]> = (wanted.iter())
-            .map(|&x| self.stand.to_world(self.lattice.middle(x, y, z)))
-            .collect();
+        let places: Vec<[f32; 3]> = wanted.iter().map(|&x| self.place(row, x)).collect();
         let length = self.lattice.voxel / self.stand.scale;
-        let samples = self.query.ask(&places, None);
+        for (&x, sample) in wanted.iter().zip(self.query.ask(&places, None)) {
+            out[x][3] = Volume::level(sample.density * length);
+        }
+    }
+
+    /// Fills in the colours of a row; voxels below the level `haze` become empty.
+    fn colours(&self, row: usize, haze: u8, near: &[bool], out: &mut [[u8; 4]]) {
         let (mut deep, mut deep_places) = (Vec::new(), Vec::new());
-        for ((&x, &place), sample) in wanted.iter().zip(&places).zip(&samples) {
-            let level = Volume::level(sample.density * length);
-            if level < HAZE {
+        for (x, voxel) in out.iter_mut().enumerate() {
+            if voxel[3] < haze {
+                *voxel = [0; 4];
                 continue;
             }
-            out[x][3] = level;
+            let place = self.place(row, x);
             if near[x] {
                 let seen = self.query.ask(&[place], Some(self.direction(place)));
-                out[x][..3].copy_from_slice(&seen[0].colour.map(level_of));
+                voxel[..3].copy_from_slice(&seen[0].colour.map(level_of));
             } else {
                 deep.push(x);
                 deep_places.push(place);
@@ -266,7 +285,11 @@ mod tests {
             size: [6, 1, 1],
         };
         let voxels = [200, 255, 130, 90, 0, 255].map(|level| [0, 0, 0, level]);
-        let ends: Vec<f32> = lattice.outline(&voxels).iter().map(|p| p[0]).collect();
+        let ends: Vec<f32> = lattice
+            .outline(&voxels, SOLID)
+            .iter()
+            .map(|p| p[0])
+            .collect();
         assert_eq!(ends, [0.5, 2.5, 5.5]);
     }
 

@@ -66,12 +66,12 @@ impl Draw {
 
 /// Share of the point stage's examples that are no recipes, where there are both: recipes of a shape
 /// resemble each other, other objects are each their own.
-const FOUND: f32 = 0.5;
+const FOUND: f32 = 0.7;
 /// Share of the point stage's pictures that are the three-quarter view itself, and of those near it:
 /// it is what the image stage draws and what a photo is taken for. Where the picture's camera is
 /// known, the depth of an upright box is as well.
-const THREE_QUARTER: f32 = 0.5;
-const NEAR: f32 = 0.3;
+const THREE_QUARTER: f32 = 0.65;
+const NEAR: f32 = 0.25;
 
 /// Objects with their clouds.
 pub(super) struct Objects {

@@ -186,7 +186,7 @@ impl PreparedVolume {
             t = t.max(a.min(b));
             end = end.min(a.max(b));
         }
-        if !(t < end) {
+        if t.is_nan() || t >= end {
             return None;
         }
         let speed = length(vec3(d[0], d[1], d[2]));
@@ -216,7 +216,7 @@ impl PreparedVolume {
                 loop {
                     let u = sampler.coverage(ray, draw);
                     t -= libm::logf(1.0 - u) / (majorant * speed);
-                    if !(t < exit) {
+                    if t.is_nan() || t >= exit {
                         break;
                     }
                     let [x, y, z] = [0, 1, 2].map(|c| o[c] + d[c] * t - 0.5);

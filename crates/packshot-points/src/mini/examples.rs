@@ -57,6 +57,22 @@ pub(super) fn scaled(example: &Example, i: usize) -> ScaledPoint {
 /// what is asked for is pictures from one side.
 const MIRRORED: f32 = 0.1;
 
+/// Share of the examples whose levels are bent.
+const REPAINTED: f32 = 0.5;
+
+/// Bends the levels of each colour channel by a gamma of its own, in the picture and the cloud alike;
+/// white stays white. An object that never comes in the same colours twice is learnt by its shape.
+fn repaint(example: &mut Example, random: &mut NoiseStream) {
+    let tables: [[u8; 256]; 3] = std::array::from_fn(|_| {
+        let gamma = libm::expf(0.5 * random.normal()).clamp(0.4, 2.5);
+        std::array::from_fn(|level| (255.0 * libm::powf(level as f32 / 255.0, gamma)).round() as u8)
+    });
+    let (pixels, _) = example.rgb.as_chunks_mut::<3>();
+    for colour in pixels.iter_mut().chain(&mut example.colours) {
+        *colour = std::array::from_fn(|c| tables[c][usize::from(colour[c])]);
+    }
+}
+
 /// Mirrors an example, permutes its colour channels and roughens its picture, each with some
 /// probability, so that the networks see more objects and pictures as imperfect as generated ones.
 pub(super) fn augment(mut example: Example, random: &mut NoiseStream) -> (Example, Picture) {
@@ -82,6 +98,9 @@ pub(super) fn augment(mut example: Example, random: &mut NoiseStream) -> (Exampl
         for colour in &mut example.colours {
             *colour = order.map(|c| colour[c]);
         }
+    }
+    if random.uniform() < REPAINTED {
+        repaint(&mut example, random);
     }
     let mut picture = Picture::from_srgb(&example.rgb);
     if random.uniform() < 0.3 {
@@ -117,5 +136,35 @@ fn blur(values: &mut [f32]) {
                     + 0.25 * at((x + 1).min(PICTURE - 1));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packshot_core::{NoiseKey, Seed, Stage};
+
+    #[test]
+    fn repainting_bends_picture_and_cloud_alike_and_leaves_white() {
+        let mut random = NoiseStream::new(
+            Seed(4),
+            NoiseKey {
+                candidate: 0,
+                stage: Stage::Train,
+                step: 0,
+            },
+        );
+        let colours = vec![[255; 3], [0; 3], [128, 128, 128], [30, 128, 220]];
+        let mut example = Example {
+            rgb: colours.as_flattened().to_vec(),
+            positions: vec![[0.0; 3]; 4],
+            colours: colours.clone(),
+        };
+        repaint(&mut example, &mut random);
+        assert_eq!(example.rgb, *example.colours.as_flattened());
+        assert_eq!(example.colours[..2], colours[..2]);
+        let [r, g, b] = example.colours[2];
+        assert!(r != g && g != b && r != 128, "{r} {g} {b}");
+        assert_eq!(example.colours[3][1], g);
     }
 }

@@ -5,6 +5,7 @@
 //! preconditioned flow matching on noise that is paired with the points, several points a token.
 
 mod cloud;
+mod depth;
 mod examples;
 mod flow;
 mod inputs;

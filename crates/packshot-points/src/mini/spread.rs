@@ -73,7 +73,7 @@ fn between(given: &[ScaledPoint], places: &[[f32; 3]]) -> Vec<ScaledPoint> {
     middles
 }
 
-fn positions_of(points: &[ScaledPoint]) -> Vec<[f32; 3]> {
+pub(super) fn positions_of(points: &[ScaledPoint]) -> Vec<[f32; 3]> {
     points.iter().map(|p| [p[0], p[1], p[2]]).collect()
 }
 

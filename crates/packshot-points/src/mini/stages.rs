@@ -1,6 +1,7 @@
 //! The two stages as a caller sees them.
 
 use super::cloud::FramedCloud;
+use super::depth::deepen;
 use super::examples::ScaledPoint;
 use super::flow::{sample, walk};
 use super::inputs::{CHANNELS, PICTURE, POSITION_SCALE, Picture};
@@ -116,7 +117,7 @@ impl MiniPoints {
         let mut stage = context.stage("points", Some(settings.steps as u64));
         let flop = packshot_nn::flop::total();
         let features = features(&self.network, &Device::Cpu, &picture)?;
-        let points = sample(
+        let mut points = sample(
             &self.network,
             &features,
             &picture,
@@ -126,6 +127,7 @@ impl MiniPoints {
         )?;
         stage.add_flop((packshot_nn::flop::total() - flop) as f64);
         stage.finish();
+        deepen(&mut points);
         Ok(framed(&spread(&points, settings.points)))
     }
 }

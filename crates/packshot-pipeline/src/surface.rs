@@ -101,7 +101,14 @@ impl SurfaceMaker {
     /// `BadInput` for a cloud that encloses nothing.
     pub(crate) fn surface(&self, cloud: &PointCloud, context: &Context<'_>) -> Result<Surface> {
         match self {
-            Self::Reconstruction => reconstruct(cloud, &ReconstructSettings::default()),
+            Self::Reconstruction => {
+                // Generated clouds have holes where their objects have none.
+                let settings = ReconstructSettings {
+                    mend: true,
+                    ..ReconstructSettings::default()
+                };
+                reconstruct(cloud, &settings)
+            }
             Self::Distances { network, grid } => by_distances(network, *grid, cloud, context),
         }
     }

@@ -8,13 +8,15 @@
 //!    al. 2018), their strengths corrected until the field is ½ at the points (Lin et al. 2022,
 //!    "Surface reconstruction from point clouds without normals by parametrizing the Gauss
 //!    formula"), in few steps, so that noise stays out ([`winding`]).
-//! 4. Marching cubes, a little smoothing, and the colours of near points.
+//! 4. Rough clouds are mended where that is asked for: flat bumps around their points close holes and gaps ([`tiles`]).
+//! 5. Marching cubes, a little smoothing, and the colours of near points.
 
 mod colours;
 mod openness;
 mod points;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod winding;
 
 use crate::marching_cubes::{Lattice, follow_surface};
@@ -35,6 +37,8 @@ pub struct ReconstructSettings {
     pub softness: f32,
     /// Rounds of smoothing that the mesh gets.
     pub smoothing: usize,
+    /// Whether holes and gaps of rough clouds are closed, at the price of details of a few spacings.
+    pub mend: bool,
 }
 
 impl Default for ReconstructSettings {
@@ -44,6 +48,7 @@ impl Default for ReconstructSettings {
             steps: 8,
             softness: 1.0,
             smoothing: 6,
+            mend: false,
         }
     }
 }
@@ -79,6 +84,7 @@ pub fn reconstruct(cloud: &PointCloud, settings: &ReconstructSettings) -> Result
     // Following noise closely is no virtue.
     let steps = (settings.steps as f32 / rough).round() as usize;
     let field = winding::Field::fit(&samples, rough, settings.softness, steps);
+    let tiles = (settings.mend && rough > 1.0).then(|| tiles::Tiles::lay(&samples));
     let bounds = Bounds::of(samples.iter().map(|s| s.position.into()))
         .filter(|b| b.longest_side() > 0.0)
         .ok_or_else(nothing_to_go_by)?;
@@ -99,7 +105,11 @@ pub fn reconstruct(cloud: &PointCloud, settings: &ReconstructSettings) -> Result
         let value = |at: &[u32; 3]| match on_border(at) {
             // Closed, whatever comes.
             true => -1.0,
-            false => field.inside(lattice.position(*at)),
+            false => {
+                let at = lattice.position(*at);
+                let sheet = tiles.as_ref().map(|tiles| tiles.inside(at));
+                field.inside(at).max(sheet.unwrap_or(-1.0))
+            }
         };
         Ok(points.par_iter().with_min_len(QUERIES).map(value).collect())
     })?;

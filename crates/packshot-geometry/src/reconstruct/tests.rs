@@ -139,3 +139,28 @@ fn a_sheet_gets_a_thickness_and_too_little_is_refused() {
         assert_eq!(error.kind(), packshot_core::ErrorKind::BadInput);
     }
 }
+
+#[test]
+fn rough_clouds_are_mended() {
+    // A wall that is rolled up, as a generated cup's: a few hundred points, a little off.
+    let mut random = noise(5);
+    let points = (0..2500).map(|_| {
+        let angle = std::f32::consts::TAU * random.uniform();
+        let radius = 0.5 + 0.015 * random.normal();
+        let z = random.uniform();
+        [radius * angle.cos(), radius * angle.sin(), z]
+    });
+    let cloud = PointCloud::new(points.collect());
+    let [torn, mended] = [false, true].map(|mend| {
+        let settings = ReconstructSettings {
+            cells: 64,
+            mend,
+            ..Default::default()
+        };
+        reconstruct(&cloud, &settings).unwrap().mesh.topology()
+    });
+    assert!(mended.is_closed(), "{mended:?}");
+    // No holes: those would count −2 each.
+    assert!(mended.components == 1 && mended.euler >= 0, "{mended:?}");
+    assert!(torn.euler < 0, "{torn:?}");
+}

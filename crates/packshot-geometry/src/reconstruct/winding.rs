@@ -4,6 +4,7 @@
 //! 0 outside. Samples take the place of the integral. Each one's field is that of a ball rather
 //! than a point: within its radius it falls to zero at the sample itself.
 
+use super::tiles::bump;
 use super::{Sample, tree_of};
 use crate::nearest::KdTree;
 use nalgebra::Vector3;
@@ -99,11 +100,6 @@ struct Floor {
     reach: f32,
     /// Such that all together make 1 at the centre.
     weight: f32,
-}
-
-/// 1 in the middle, 0 from a squared share of 1 of the reach on, smooth between.
-fn bump(share2: f32) -> f32 {
-    (1.0 - share2).max(0.0).powi(2)
 }
 
 /// The fitted field.

@@ -1,6 +1,7 @@
 //! Every scene against its golden picture.
 
 use super::*;
+use crate::renderer::Device;
 use packshot_core::Image;
 use packshot_core::colour::linear_from_srgb;
 
@@ -81,6 +82,15 @@ fn the_measure_tells_noise_from_change() {
 
 #[test]
 fn every_scene_looks_as_it_did() {
+    hold_against_golden(Device::Cpu);
+}
+
+#[test]
+fn every_scene_looks_as_it_did_on_a_software_adapter() {
+    hold_against_golden(Device::Software);
+}
+
+fn hold_against_golden(device: Device) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("armchair.glb");
@@ -91,6 +101,7 @@ fn every_scene_looks_as_it_did() {
         .iter()
         .map(|(name, _)| (*name).to_owned())
         .collect();
+    job.settings.device = device;
     job.settings.width = SIDE;
     job.settings.height = SIDE;
     job.settings.samples = 24;
@@ -100,14 +111,17 @@ fn every_scene_looks_as_it_did() {
         let made = job.target.join(&shot.files[0]);
         let golden = folder.join(format!("{}.png", shot.scene));
         if std::env::var_os(UPDATE).is_some() {
-            std::fs::create_dir_all(&folder).unwrap();
-            packshot_formats::write_png(&golden, &read_picture(&made).unwrap()).unwrap();
+            // The processor's are kept.
+            if device == Device::Cpu {
+                std::fs::create_dir_all(&folder).unwrap();
+                packshot_formats::write_png(&golden, &read_picture(&made).unwrap()).unwrap();
+            }
             continue;
         }
         let now = read_picture(&made).unwrap();
         let (mean, most) = distance(&read_picture(&golden).unwrap(), &now);
         if mean > MEAN || most > MOST {
-            let kept = std::env::temp_dir().join(format!("packshot-{}.png", shot.scene));
+            let kept = std::env::temp_dir().join(format!("packshot-{}-{device:?}.png", shot.scene));
             packshot_formats::write_png(&kept, &now).unwrap();
             faults.push(format!(
                 "{}: mean {mean:.4} (at most {MEAN}), 99th percentile {most:.4} (at most {MOST}); now {}",

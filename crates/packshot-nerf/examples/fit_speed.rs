@@ -79,6 +79,7 @@ fn evaluate(
         march: plan.march,
         occupancy: trainer.occupancy(),
         appearance: &appearance,
+        subpixels: plan.train.subpixels,
     };
     let (mut decibels, mut similarity, mut samples) = (0.0, 0.0, 0);
     for (camera, image) in held_out {
@@ -103,6 +104,12 @@ fn main() -> Result<()> {
     let photos = load(&set, Split::Train, downscale)?;
     let held_out: Vec<(LensCamera, Image)> = load(&set, Split::Test, downscale)?
         .iter()
+        .map(|p| (p.camera, on_white(p)))
+        .collect();
+    // A few of the photos that are trained on, to see how much is learnt by heart.
+    let known: Vec<(LensCamera, Image)> = photos
+        .iter()
+        .step_by(photos.len().div_ceil(6))
         .map(|p| (p.camera, on_white(p)))
         .collect();
     let start = cpu_secs();
@@ -133,6 +140,8 @@ fn main() -> Result<()> {
             "occ" => plan.train.occupancy_side = number as usize,
             "dist" => plan.train.distortion = number as f32,
             "decay" => plan.train.weight_decay = number as f32,
+            "sub" => plan.train.subpixels = number as usize,
+            "subfrom" => plan.train.subpixels_from = number as f32,
             "evals" => evaluations = number,
             "dir" => dir = Some(value.to_owned()),
             other => println!("unknown key {other}"),
@@ -165,8 +174,9 @@ fn main() -> Result<()> {
         if spent >= next || spent >= secs {
             next += secs / evaluations;
             let (decibels, similarity, view_samples) = evaluate(&trainer, &plan, &held_out)?;
+            let (learnt, ..) = evaluate(&trainer, &plan, &known)?;
             println!(
-                "{spent:6.1} s step {:6} train {:.2} dB held out {decibels:.2} dB SSIM {similarity:.4} | {:.0} rays/s {:.2} M samples/s shaded {:.2} M/s ({:.1}+{:.1} wall s) occupied {:.4}, {:.1} samples a pixel",
+                "{spent:6.1} s step {:6} loss {:.2} dB, known {learnt:.2} dB, held out {decibels:.2} dB SSIM {similarity:.4} | {:.0} rays/s {:.2} M samples/s shaded {:.2} M/s ({:.1}+{:.1} wall s) occupied {:.4}, {:.1} samples a pixel",
                 trainer.steps(),
                 -10.0 * mse.log10(),
                 rays as f64 / spent,
@@ -193,6 +203,7 @@ fn main() -> Result<()> {
             march: plan.march,
             occupancy: trainer.occupancy(),
             appearance: &appearance,
+            subpixels: plan.train.subpixels,
         };
         for (i, (camera, image)) in held_out.iter().enumerate().take(4) {
             let view = render(&what, camera, &CancelToken::default())?.on([1.0; 3]);

@@ -39,6 +39,28 @@ impl Fitted {
     /// # Errors
     /// `Cancelled`.
     pub fn render(&self, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
+        let subpixels = match self {
+            Self::Hash(file) => file.plan.train.subpixels,
+            Self::Classic(_) => 1,
+        };
+        self.render_with(camera, subpixels, cancel)
+    }
+
+    /// Renders what a camera sees along one ray a pixel, as depth maps want it: the mean of two
+    /// distances lies on neither surface.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn render_middles(&self, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
+        self.render_with(camera, 1, cancel)
+    }
+
+    fn render_with(
+        &self,
+        camera: &LensCamera,
+        subpixels: usize,
+        cancel: &CancelToken,
+    ) -> Result<View> {
         match self {
             Self::Hash(file) => {
                 let appearance = file.mean_appearance();
@@ -48,6 +70,7 @@ impl Fitted {
                     march: file.plan.march,
                     occupancy: &file.occupancy,
                     appearance: &appearance,
+                    subpixels,
                 };
                 render(&what, camera, cancel)
             }

@@ -33,17 +33,27 @@ fn photo_at(index: f64) -> Photo {
     let mut image = Image::filled(SIDE, SIDE, &[0; 4]);
     for y in 0..SIDE {
         for x in 0..SIDE {
-            let d = camera
-                .direction(x as f64 + 0.5, y as f64 + 0.5)
-                .expect("a scene that can be trained");
-            let o = camera.position();
-            let b: f64 = (0..3).map(|c| o[c] * d[c]).sum();
-            let root = b * b - (9.0 - 0.25);
-            if root > 0.0 {
-                let t = -b - root.sqrt();
-                let colour = [0, 1, 2].map(|c| (255.0 * (0.5 + (o[c] + t * d[c]) * 0.9)) as u8);
-                let [r, g, b] = colour;
-                image.pixel_mut(x, y).copy_from_slice(&[r, g, b, 255]);
+            // As a photo does: the mean of what the pixel covers.
+            let (mut sum, mut hits) = ([0.0; 3], 0.0);
+            for (u, v) in [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)] {
+                let d = camera
+                    .direction(x as f64 + u, y as f64 + v)
+                    .expect("a scene that can be trained");
+                let o = camera.position();
+                let b: f64 = (0..3).map(|c| o[c] * d[c]).sum();
+                let root = b * b - (9.0 - 0.25);
+                if root > 0.0 {
+                    let t = -b - root.sqrt();
+                    hits += 1.0;
+                    for c in 0..3 {
+                        sum[c] += 255.0 * (0.5 + (o[c] + t * d[c]) * 0.9);
+                    }
+                }
+            }
+            if hits > 0.0 {
+                let [r, g, b] = sum.map(|v| (v / hits) as u8);
+                let alpha = (255.0 * hits / 4.0) as u8;
+                image.pixel_mut(x, y).copy_from_slice(&[r, g, b, alpha]);
             }
         }
     }
@@ -77,7 +87,7 @@ fn trained(threads: usize, steps: u64) -> (Trainer, Plan) {
             .expect("a scene that can be trained");
         for step in 0..steps {
             trainer
-                .step(step as f64 / 200.0)
+                .step(step as f64 / 300.0)
                 .expect("a scene that can be trained");
         }
         trainer
@@ -86,8 +96,41 @@ fn trained(threads: usize, steps: u64) -> (Trainer, Plan) {
 }
 
 #[test]
+fn a_pixel_is_the_mean_of_the_rays_through_it() {
+    let (trainer, plan) = trained(2, 40);
+    let what = |subpixels| Viewable {
+        field: trainer.field(),
+        scene: plan.scene,
+        march: plan.march,
+        occupancy: trainer.occupancy(),
+        appearance: &[],
+        subpixels,
+    };
+    let camera = photo_at(3.5).camera;
+    let twice = LensCamera {
+        intrinsics: camera.intrinsics.resized(2 * SIDE, 2 * SIDE),
+        ..camera
+    };
+    let view = render(&what(2), &camera, &CancelToken::default()).unwrap();
+    let large = render(&what(1), &twice, &CancelToken::default()).unwrap();
+    for (pixel, (rgb, opacity)) in view.rgb.iter().zip(&view.opacity).enumerate() {
+        let (x, y) = (pixel % SIDE, pixel / SIDE);
+        let four = [0, 1, 2, 3].map(|i| (2 * y + i / 2) * 2 * SIDE + 2 * x + i % 2);
+        let mean = |of: &dyn Fn(usize) -> f32| four.iter().map(|i| of(*i)).sum::<f32>() / 4.0;
+        assert!((opacity - mean(&|i| large.opacity[i])).abs() < 1e-4);
+        for c in 0..3 {
+            assert!((rgb[c] - mean(&|i| large.rgb[i][c])).abs() < 1e-4);
+        }
+    }
+    // The middle one of the nearer distances, never a mean of near and far.
+    let near = view.distance.iter().filter(|d| d.is_finite());
+    assert!(near.clone().count() > 0);
+    assert!(near.clone().all(|d| large.distance.contains(d)));
+}
+
+#[test]
 fn a_ball_is_learnt_and_empty_space_is_left_alone() {
-    let (trainer, plan) = trained(2, 200);
+    let (trainer, plan) = trained(2, 300);
     let (_, radius) = plan.scene.cube();
     assert!(
         (0.45..1.0).contains(&radius),
@@ -99,6 +142,7 @@ fn a_ball_is_learnt_and_empty_space_is_left_alone() {
         march: plan.march,
         occupancy: trainer.occupancy(),
         appearance: &[],
+        subpixels: plan.train.subpixels,
     };
     // Not one of the training cameras: half a place on along the spiral.
     let held_out = photo_at(7.5);
@@ -225,8 +269,8 @@ fn a_field_becomes_a_coloured_surface() {
     let plan = plan(&photos, 3).unwrap();
     let cameras: Vec<LensCamera> = photos.iter().map(|p| p.camera).collect();
     let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
-    for step in 0..60 {
-        trainer.step(f64::from(step) / 60.0).unwrap();
+    for step in 0..120 {
+        trainer.step(f64::from(step) / 120.0).unwrap();
     }
     let fitted = Fitted::Hash(Box::new(FieldFile {
         plan,

@@ -53,7 +53,7 @@ impl DepthMaps {
             let Some(camera) = window(camera, crop, f64::from(spacing) * PIXEL) else {
                 continue;
             };
-            let view = fitted.render(&camera, cancel)?;
+            let view = fitted.render_middles(&camera, cancel)?;
             maps.push(DepthMap {
                 position: camera.position().map(|v| v as f32),
                 distance: view.distance,

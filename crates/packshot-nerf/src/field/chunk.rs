@@ -7,12 +7,13 @@ use super::occupancy::Occupancy;
 use super::photos::Photos;
 use super::pixels::Pixels;
 use super::ray::{RayScratch, RayTarget};
+use super::render::subpixel;
 use super::scene::{March, Samples, Scene, march};
 use crate::encoding::spherical;
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
 use std::sync::Mutex;
 
-/// Rays of a chunk.
+/// Rays of a chunk; a multiple of those of a pixel.
 pub(super) const CHUNK: usize = 64;
 /// Samples that go through the networks together, unless one ray has more.
 pub(super) const BLOCK: usize = 384;
@@ -44,8 +45,10 @@ pub(super) struct Shared<'a> {
     pub(super) march: March,
     pub(super) config: TrainConfig,
     pub(super) step: u64,
-    /// One over the number of channels of all rays.
+    /// One over the number of channels of all pixels.
     pub(super) share: f32,
+    /// Rays along each side of a pixel.
+    pub(super) subpixels: usize,
     pub(super) blocks: &'a Mutex<Vec<(Block, RayScratch)>>,
 }
 
@@ -87,25 +90,37 @@ impl Chunk {
                 step: shared.step as u32,
             },
         );
-        for _ in 0..CHUNK {
+        let side = shared.subpixels;
+        let group = side * side;
+        for _ in 0..CHUNK / group {
             let (photo, pixel) = shared.pixels.draw(&mut noise);
             let background = std::array::from_fn(|_| noise.uniform());
-            let jitter = noise.uniform();
             let Some(target) = shared.photos.target(photo, pixel) else {
                 continue;
             };
-            let first = self.samples.len();
-            march(
-                &shared.scene,
-                &shared.march,
-                shared.occupancy,
-                target.origin,
-                target.direction,
-                jitter,
-                &mut self.samples,
-            );
-            let target = RayTarget::new(&target, background, photo as u32);
-            self.rays.push((target, first..self.samples.len()));
+            for part in 0..group {
+                let jitter = noise.uniform();
+                let mut direction = target.direction;
+                if side > 1 {
+                    // The places that views are rendered at: random ones would add their own
+                    // noise to every pixel's difference.
+                    let offset = subpixel(side, part).map(|at| at as f32 - 0.5);
+                    direction =
+                        (shared.photos.direction(photo, pixel, offset)).unwrap_or(direction);
+                }
+                let first = self.samples.len();
+                march(
+                    &shared.scene,
+                    &shared.march,
+                    shared.occupancy,
+                    target.origin,
+                    direction,
+                    jitter,
+                    &mut self.samples,
+                );
+                let target = RayTarget::new(&target, direction, background, photo as u32);
+                self.rays.push((target, first..self.samples.len()));
+            }
         }
         self.marched = self.samples.len();
         self.parts.marching = started.elapsed().as_secs_f64();
@@ -113,11 +128,11 @@ impl Chunk {
         block.encoding_secs = 0.0;
         let mut first = 0;
         while first < self.rays.len() {
-            // Whole rays, as many as fill a block.
+            // Whole pixels, as many as fill a block.
             let start = self.rays[first].1.start;
-            let mut last = first + 1;
-            while last < self.rays.len() && self.rays[last].1.end - start <= BLOCK {
-                last += 1;
+            let mut last = first + group;
+            while last < self.rays.len() && self.rays[last + group - 1].1.end - start <= BLOCK {
+                last += group;
             }
             self.run_block(first..last, shared, &mut block, &mut scratch);
             first = last;
@@ -168,7 +183,8 @@ impl Chunk {
         block.colour(shared.field, &shared.prepared);
         self.parts.networks += lap();
         block.start_gradients();
-        self.squares += scratch.losses(rays, block, shared.share, shared.config.distortion);
+        let group = shared.subpixels * shared.subpixels;
+        self.squares += scratch.losses(rays, group, block, shared.share, shared.config.distortion);
         self.parts.compositing += lap();
         block.backward(shared.field, &mut self.d_network);
         self.parts.networks += lap();

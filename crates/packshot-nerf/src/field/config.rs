@@ -19,10 +19,22 @@ pub struct TrainConfig {
     pub weight_decay: f32,
     /// Weight of the distortion loss.
     pub distortion: f32,
+    /// Rays along each side of a pixel, 1 to 4: a pixel is the mean of what it covers, and one ray
+    /// through its middle is not.
+    #[serde(default = "one_ray")]
+    pub subpixels: usize,
+    /// Share of the run after which there are so many; one before.
+    #[serde(default)]
+    pub subpixels_from: f32,
     /// Cells along a side of the occupancy grid.
     pub occupancy_side: usize,
     /// Whether photos with alpha carve the scene before training.
     pub carve: bool,
+}
+
+/// Of fits from before there were more.
+fn one_ray() -> usize {
+    1
 }
 
 impl Default for TrainConfig {
@@ -35,6 +47,8 @@ impl Default for TrainConfig {
             hold: 0.3,
             weight_decay: 1e-6,
             distortion: 0.0,
+            subpixels: 2,
+            subpixels_from: 0.25,
             occupancy_side: 128,
             carve: true,
         }

@@ -40,6 +40,9 @@ pub(crate) const GEOMETRY: usize = 16;
 /// Spherical harmonics of the direction.
 pub(crate) const HARMONICS: usize = crate::encoding::spherical::CHANNELS;
 
+/// Rays along each side of a pixel at most: those of a pixel stay in a chunk.
+pub(crate) const MOST_SUBPIXELS: usize = 4;
+
 /// Sizes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FieldShape {

@@ -64,7 +64,7 @@ impl Photos {
         Ok(Self { photos, tables })
     }
 
-    /// The target of a pixel; `None` where it does not count.
+    /// The target of a pixel, with the ray through its middle; `None` where it does not count.
     pub(crate) fn target(&self, photo: usize, pixel: usize) -> Option<Target> {
         let Photo {
             camera,
@@ -75,39 +75,50 @@ impl Photos {
             return None;
         }
         let (x, y) = (pixel % image.width(), pixel / image.width());
-        let pose = &camera.world_from_camera;
+        let level = |c: usize| f32::from(image.pixel(x, y)[c]) / 255.0;
+        Some(Target {
+            origin: camera.position().map(|v| v as f32),
+            direction: self.direction(photo, pixel, [0.0; 2])?,
+            colour: [level(0), level(1), level(2)],
+            alpha: if image.channels() == 4 { level(3) } else { 1.0 },
+        })
+    }
+
+    /// Unit direction in the world of the ray through a place in a pixel, `offset` pixels to the
+    /// right of its middle and below; `None` where the lens lets no light through.
+    pub(crate) fn direction(
+        &self,
+        photo: usize,
+        pixel: usize,
+        offset: [f32; 2],
+    ) -> Option<[f32; 3]> {
+        let Photo { camera, image, .. } = &self.photos[photo];
+        let (x, y) = (pixel % image.width(), pixel / image.width());
+        let at = [x, y].map(|v| v as f64 + 0.5);
+        let at = [0, 1].map(|c| at[c] + f64::from(offset[c]));
         let local = match camera.intrinsics.lens {
             Lens::Pinhole => {
                 let i = &camera.intrinsics;
-                [
-                    ((x as f64 + 0.5 - i.centre[0]) / i.focal[0]) as f32,
-                    ((y as f64 + 0.5 - i.centre[1]) / i.focal[1]) as f32,
-                    1.0,
-                ]
+                let slope = |c: usize| ((at[c] - i.centre[c]) / i.focal[c]) as f32;
+                [slope(0), slope(1), 1.0]
             }
             _ => match self.tables.iter().find(|(of, _)| *of == camera.intrinsics) {
-                Some((_, directions)) => directions[pixel],
-                None => camera
-                    .intrinsics
-                    .direction(x as f64 + 0.5, y as f64 + 0.5)?
-                    .map(|v| v as f32),
+                Some((_, directions)) => {
+                    let size = [image.width(), image.height()];
+                    between(directions, size, [x, y], offset)
+                }
+                None => camera.intrinsics.direction(at[0], at[1])?.map(|v| v as f32),
             },
         };
         // OpenCV's axes to OpenGL's.
-        let d: [f32; 3] = pose.map(|row| {
+        let d: [f32; 3] = camera.world_from_camera.map(|row| {
             row[0] as f32 * local[0] - row[1] as f32 * local[1] - row[2] as f32 * local[2]
         });
         let length = d.iter().map(|v| v * v).sum::<f32>().sqrt();
         if length.is_nan() || length <= 0.0 {
             return None;
         }
-        let level = |c: usize| f32::from(image.pixel(x, y)[c]) / 255.0;
-        Some(Target {
-            origin: camera.position().map(|v| v as f32),
-            direction: d.map(|v| v / length),
-            colour: [level(0), level(1), level(2)],
-            alpha: if image.channels() == 4 { level(3) } else { 1.0 },
-        })
+        Some(d.map(|v| v / length))
     }
 
     /// Pixels of a photo.
@@ -115,4 +126,40 @@ impl Photos {
         let image = &self.photos[photo].image;
         image.width() * image.height()
     }
+}
+
+/// A direction between the tabulated ones, linearly from the pixel's towards its neighbours'.
+fn between(
+    directions: &[[f32; 3]],
+    [width, height]: [usize; 2],
+    [x, y]: [usize; 2],
+    offset: [f32; 2],
+) -> [f32; 3] {
+    let middle = directions[y * width + x];
+    let mut local = middle;
+    if offset == [0.0; 2] {
+        return local;
+    }
+    let step = |v: usize, size: usize, offset: f32| match (offset < 0.0, v) {
+        _ if size < 2 => (v, 0.0),
+        (true, 0) => (1, -1.0),
+        (true, _) => (v - 1, -1.0),
+        (false, _) if v + 1 == size => (v - 1, -1.0),
+        (false, _) => (v + 1, 1.0),
+    };
+    let (column, right) = step(x, width, offset[0]);
+    let (row, down) = step(y, height, offset[1]);
+    let sides = [
+        (directions[y * width + column], right * offset[0]),
+        (directions[row * width + x], down * offset[1]),
+    ];
+    for (neighbour, share) in sides {
+        // The picture of a fisheye may end here.
+        if neighbour.iter().all(|v| v.is_finite()) {
+            for c in 0..3 {
+                local[c] += share * (neighbour[c] - middle[c]);
+            }
+        }
+    }
+    local
 }

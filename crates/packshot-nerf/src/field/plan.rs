@@ -95,7 +95,7 @@ pub fn plan(photos: &[Photo], seed: u64) -> Result<Plan> {
                 lattice: Lattice::Staggered,
             },
             density_hidden: 32,
-            colour_hidden: 32,
+            colour_hidden: 64,
             appearance,
         },
         scene,

@@ -22,10 +22,15 @@ pub(crate) struct RayTarget {
 }
 
 impl RayTarget {
-    pub(crate) fn new(target: &Target, background: [f32; 3], photo: u32) -> Self {
+    pub(crate) fn new(
+        target: &Target,
+        direction: [f32; 3],
+        background: [f32; 3],
+        photo: u32,
+    ) -> Self {
         let Target { colour, alpha, .. } = *target;
         Self {
-            direction: target.direction,
+            direction,
             photo,
             colour: std::array::from_fn(|c| alpha * colour[c] + (1.0 - alpha) * background[c]),
             background,
@@ -85,54 +90,85 @@ impl RayScratch {
         self.worth.resize(self.keep.len(), 0.0);
     }
 
-    /// Compares the rays with their targets: fills the block's gradients of colours and densities
-    /// and returns the sum of squared errors. `share` is one over the channels of the step.
+    /// Compares pixels, the means of `group` rays each, with their targets: fills the block's
+    /// gradients of colours and densities and returns the sum of squared errors. `share` is one
+    /// over the channels of the step's pixels.
     pub(crate) fn losses(
         &mut self,
         rays: &[(RayTarget, Range<usize>)],
+        group: usize,
         block: &mut Block,
         share: f32,
         distortion_weight: f32,
     ) -> f64 {
         let mut squares = 0.0;
-        for ((target, _), kept) in rays.iter().zip(&self.kept) {
+        let part = 1.0 / group as f32;
+        for (pixel, rays) in rays.chunks_exact(group).enumerate() {
+            let target = &rays[0].0;
+            let rays = pixel * group..(pixel + 1) * group;
             let mut rgb = [0.0f32; 3];
-            for i in kept.clone() {
+            for ray in rays.clone() {
+                let kept = self.kept[ray].clone();
+                for i in kept.clone() {
+                    for c in 0..3 {
+                        rgb[c] += self.weights[i] * block.colours[4 * i + c];
+                    }
+                }
+                let light = self.light_behind(&kept);
                 for c in 0..3 {
-                    rgb[c] += self.weights[i] * block.colours[4 * i + c];
+                    rgb[c] += light * target.background[c];
                 }
             }
-            let light = kept.clone().next_back().map_or(1.0, |i| self.left[i]);
             let mut cot = [0.0f32; 3];
-            let mut behind = 0.0;
             for c in 0..3 {
-                let difference = rgb[c] + light * target.background[c] - target.colour[c];
+                let difference = rgb[c] * part - target.colour[c];
                 squares += f64::from(difference * difference);
-                cot[c] = huber(difference).1 * share;
-                behind += cot[c] * target.background[c];
+                cot[c] = huber(difference).1 * share * part;
             }
-            let d_weights =
-                (distortion_weight > 0.0 && kept.len() > 1).then(|| self.distortion(kept.clone()));
-            for i in kept.clone() {
-                let colour = &block.colours[4 * i..4 * i + 3];
-                let mut worth: f32 = (0..3).map(|c| cot[c] * colour[c]).sum();
-                if let Some(d) = &d_weights {
-                    worth += distortion_weight * 3.0 * share * d[i - kept.start] as f32;
-                }
-                self.worth[i] = worth;
-                for c in 0..3 {
-                    block.d_colours[4 * i + c] = cot[c] * self.weights[i];
-                }
-                block.d_colours[4 * i + 3] = 0.0;
-            }
-            // Value of the light behind each sample, from the back.
-            let mut value = light * behind;
-            for i in kept.clone().rev() {
-                block.d_density[i] = self.dt[i] * (self.left[i] * self.worth[i] - value);
-                value += self.weights[i] * self.worth[i];
+            for ray in rays {
+                let kept = self.kept[ray].clone();
+                let pull = distortion_weight * 3.0 * share * part;
+                self.ray_gradient(kept, block, cot, &target.background, pull);
             }
         }
         squares
+    }
+
+    /// Share of the light that passes all kept samples of a ray.
+    fn light_behind(&self, kept: &Range<usize>) -> f32 {
+        kept.clone().next_back().map_or(1.0, |i| self.left[i])
+    }
+
+    /// From the gradient with respect to a ray's colour to those of its samples.
+    fn ray_gradient(
+        &mut self,
+        kept: Range<usize>,
+        block: &mut Block,
+        cot: [f32; 3],
+        background: &[f32; 3],
+        distortion_weight: f32,
+    ) {
+        let d_weights =
+            (distortion_weight > 0.0 && kept.len() > 1).then(|| self.distortion(kept.clone()));
+        for i in kept.clone() {
+            let colour = &block.colours[4 * i..4 * i + 3];
+            let mut worth: f32 = (0..3).map(|c| cot[c] * colour[c]).sum();
+            if let Some(d) = &d_weights {
+                worth += distortion_weight * d[i - kept.start] as f32;
+            }
+            self.worth[i] = worth;
+            for c in 0..3 {
+                block.d_colours[4 * i + c] = cot[c] * self.weights[i];
+            }
+            block.d_colours[4 * i + 3] = 0.0;
+        }
+        // Value of the light behind each sample, from the back.
+        let behind: f32 = (0..3).map(|c| cot[c] * background[c]).sum();
+        let mut value = self.light_behind(&kept) * behind;
+        for i in kept.rev() {
+            block.d_density[i] = self.dt[i] * (self.left[i] * self.worth[i] - value);
+            value += self.weights[i] * self.worth[i];
+        }
     }
 
     /// Gradient of the distortion loss with respect to the weights, on depths that are even in

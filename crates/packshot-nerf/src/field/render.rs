@@ -29,6 +29,8 @@ pub struct Viewable<'a> {
     pub occupancy: &'a Occupancy,
     /// Appearance of the views; as many numbers as the field's shape says.
     pub appearance: &'a [f32],
+    /// Rays along each side of a pixel, whose mean it shows.
+    pub subpixels: usize,
 }
 
 /// A rendered view, rows from the top.
@@ -77,7 +79,10 @@ struct Pixel {
 pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
     let (width, height) = (camera.intrinsics.width, camera.intrinsics.height);
     let prepared = Prepared::new(what.field);
-    let groups = (width * height).div_ceil(GROUP);
+    let side = what.subpixels.clamp(1, super::MOST_SUBPIXELS);
+    let together = (GROUP / (side * side)).max(1);
+    let groups = (width * height).div_ceil(together);
+    let origin = camera.position().map(|v| v as f32);
     let parts: Vec<(Vec<Pixel>, usize)> = (0..groups)
         .into_par_iter()
         .map_init(
@@ -86,13 +91,15 @@ pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) ->
                 if cancel.is_cancelled() {
                     return Err(Error::cancelled());
                 }
-                let pixels = group * GROUP..((group + 1) * GROUP).min(width * height);
-                let rays = pixels.map(|p| {
-                    let (x, y) = ((p % width) as f64 + 0.5, (p / width) as f64 + 0.5);
-                    camera.direction(x, y)
+                let pixels = group * together..((group + 1) * together).min(width * height);
+                let rays = pixels.flat_map(|p| {
+                    (0..side * side).map(move |part| {
+                        let [x, y] = subpixel(side, part);
+                        camera.direction((p % width) as f64 + x, (p / width) as f64 + y)
+                    })
                 });
-                let origin = camera.position().map(|v| v as f32);
-                Ok(render_rays(what, &prepared, origin, rays, block, samples))
+                let (rays, samples) = render_rays(what, &prepared, origin, rays, block, samples);
+                Ok((rays.chunks(side * side).map(mean).collect(), samples))
             },
         )
         .collect::<Result<_>>()?;
@@ -106,6 +113,24 @@ pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) ->
         distance: pixels.iter().map(|p| p.distance).collect(),
         samples,
     })
+}
+
+/// Where ray `part` of `side`² goes through a pixel, from its upper left corner: the middles of
+/// equal squares.
+pub(crate) fn subpixel(side: usize, part: usize) -> [f64; 2] {
+    [part % side, part / side].map(|v| (v as f64 + 0.5) / side as f64)
+}
+
+/// A pixel of several rays: mean colour and opacity, median distance.
+fn mean(rays: &[Pixel]) -> Pixel {
+    let share = 1.0 / rays.len() as f32;
+    let mut distances: Vec<f32> = rays.iter().map(|r| r.distance).collect();
+    distances.sort_by(f32::total_cmp);
+    Pixel {
+        rgb: [0, 1, 2].map(|c| share * rays.iter().map(|r| r.rgb[c]).sum::<f32>()),
+        opacity: share * rays.iter().map(|r| r.opacity).sum::<f32>(),
+        distance: distances[(rays.len() - 1) / 2],
+    }
 }
 
 fn render_rays(

@@ -183,6 +183,20 @@ impl Trainer {
         rate * final_rate.powf(past)
     }
 
+    /// Rays along each side of a pixel at this share of the run.
+    fn subpixels(&self, progress: f64) -> usize {
+        let TrainConfig {
+            subpixels,
+            subpixels_from,
+            ..
+        } = self.config;
+        if progress < f64::from(subpixels_from) {
+            1
+        } else {
+            subpixels.clamp(1, super::MOST_SUBPIXELS)
+        }
+    }
+
     /// One step; `progress` in 0..1 is the share of the run that is done.
     ///
     /// # Errors
@@ -190,7 +204,9 @@ impl Trainer {
     pub fn step(&mut self, progress: f64) -> Result<StepReport> {
         let started = std::time::Instant::now();
         let chunks = self.rays.div_ceil(CHUNK);
-        let rays = chunks * CHUNK;
+        let subpixels = self.subpixels(progress);
+        let pixels = chunks * (CHUNK / (subpixels * subpixels));
+        let rays = pixels * subpixels * subpixels;
         self.chunks
             .resize_with(chunks.max(self.chunks.len()), Chunk::default);
         let shared = Shared {
@@ -204,7 +220,8 @@ impl Trainer {
             march: self.march,
             config: self.config,
             step: self.step,
-            share: 1.0 / (3 * rays) as f32,
+            share: 1.0 / (3 * pixels) as f32,
+            subpixels,
             blocks: &self.blocks,
         };
         self.chunks[..chunks]
@@ -215,7 +232,7 @@ impl Trainer {
         let middle = std::time::Instant::now();
         let used = &self.chunks[..chunks];
         let squares: f64 = used.iter().map(|c| c.squares).sum();
-        let mse = squares / (3 * rays) as f64;
+        let mse = squares / (3 * pixels) as f64;
         if !mse.is_finite() {
             return Err(
                 Error::internal("the training has diverged: the loss is not a number")

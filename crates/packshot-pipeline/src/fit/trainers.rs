@@ -190,6 +190,7 @@ impl AnyTrainer {
                     march: plan.march,
                     occupancy: trainer.occupancy(),
                     appearance: &appearance,
+                    subpixels: plan.train.subpixels,
                 };
                 render(&what, camera, cancel)
             }

@@ -4,6 +4,7 @@ use super::HashField;
 use super::block::{Block, Prepared};
 use super::config::{PartSecs, TrainConfig};
 use super::occupancy::Occupancy;
+use super::own::{EXPOSURE, OWN, Own, OwnGradient, add_to_pose};
 use super::photos::Photos;
 use super::pixels::Pixels;
 use super::ray::{RayScratch, RayTarget};
@@ -28,6 +29,9 @@ pub(super) struct Chunk {
     pub(super) d_network: Vec<f32>,
     pub(super) d_appearance: Vec<f32>,
     pub(super) photos: Vec<u32>,
+    /// Gradients of what the photos have for themselves, pixel by pixel.
+    pub(super) d_own: Vec<OwnGradient>,
+    d_positions: [Vec<f32>; 3],
     pub(super) squares: f64,
     pub(super) marched: usize,
     pub(super) parts: PartSecs,
@@ -49,6 +53,9 @@ pub(super) struct Shared<'a> {
     pub(super) share: f32,
     /// Rays along each side of a pixel.
     pub(super) subpixels: usize,
+    pub(super) own: &'a Own,
+    /// Whether the gradients of the poses are asked for.
+    pub(super) poses: bool,
     pub(super) blocks: &'a Mutex<Vec<(Block, RayScratch)>>,
 }
 
@@ -79,6 +86,7 @@ impl Chunk {
         self.d_network.resize(shared.field.network.len(), 0.0);
         self.d_appearance.clear();
         self.photos.clear();
+        self.d_own.clear();
         self.squares = 0.0;
         self.parts = PartSecs::default();
         let started = std::time::Instant::now();
@@ -98,6 +106,7 @@ impl Chunk {
             let Some(target) = shared.photos.target(photo, pixel) else {
                 continue;
             };
+            let gain = shared.own.gain(photo);
             for part in 0..group {
                 let jitter = noise.uniform();
                 let mut direction = target.direction;
@@ -118,7 +127,7 @@ impl Chunk {
                     jitter,
                     &mut self.samples,
                 );
-                let target = RayTarget::new(&target, direction, background, photo as u32);
+                let target = RayTarget::new(&target, direction, background, photo as u32, gain);
                 self.rays.push((target, first..self.samples.len()));
             }
         }
@@ -195,6 +204,36 @@ impl Chunk {
             }
         }
         let (channels, features) = (shape.grid.channels(), shape.grid.features);
+        if shared.config.exposure || shared.poses {
+            let kept = self.positions[0].len() - scratch.keep.len();
+            let kept = self.positions.each_ref().map(|p| &p[kept..]);
+            let d_positions = &mut self.d_positions;
+            if shared.poses {
+                crate::grid::position_gradients(
+                    &shared.field.levels,
+                    features,
+                    &shared.field.table,
+                    kept,
+                    (&block.d_features, channels),
+                    d_positions,
+                );
+            }
+            for (pixel, rays) in rays.chunks_exact(group).enumerate() {
+                let mut gradient = [0.0; OWN];
+                if shared.config.exposure {
+                    gradient[EXPOSURE].copy_from_slice(&scratch.d_gain[pixel]);
+                }
+                for (i, (ray, _)) in rays.iter().enumerate().filter(|_| shared.poses) {
+                    for sample in scratch.kept[pixel * group + i].clone() {
+                        let of = |values: [&[f32]; 3]| values.map(|v| v[sample]);
+                        let d_positions = d_positions.each_ref().map(Vec::as_slice);
+                        let place = shared.scene.place_gradient(of(kept), of(d_positions));
+                        add_to_pose(&mut gradient, place, scratch.t[sample], ray.direction);
+                    }
+                }
+                self.d_own.push((rays[0].0.photo, gradient));
+            }
+        }
         for (l, to) in self.d_features.iter_mut().enumerate() {
             for row in block.d_features[..block.len() * channels].chunks_exact(channels) {
                 to.extend_from_slice(&row[l * features..(l + 1) * features]);

@@ -26,6 +26,13 @@ pub struct TrainConfig {
     /// Share of the run after which there are so many; one before.
     #[serde(default)]
     pub subpixels_from: f32,
+    /// Whether each photo has an exposure of its own.
+    #[serde(default)]
+    pub exposure: bool,
+    /// Step size of the corrections of the photos' poses, in radians and [`super::Scene::unit`]s; 0
+    /// leaves the poses as they are.
+    #[serde(default)]
+    pub pose_rate: f32,
     /// Cells along a side of the occupancy grid.
     pub occupancy_side: usize,
     /// Whether photos with alpha carve the scene before training.
@@ -49,6 +56,8 @@ impl Default for TrainConfig {
             distortion: 0.0,
             subpixels: 2,
             subpixels_from: 0.25,
+            exposure: false,
+            pose_rate: 0.0,
             occupancy_side: 128,
             carve: true,
         }
@@ -143,4 +152,8 @@ pub struct TrainState {
     pub network: Moments,
     /// Moments of the appearances.
     pub appearance: Moments,
+    /// Exposures and corrections of poses, nine numbers a photo.
+    pub own: Vec<f32>,
+    /// Moments of them.
+    pub own_moments: Moments,
 }

@@ -77,10 +77,12 @@ impl FieldFile {
         let head = serde_json::to_string(&head).map_err(|e| internal(e.to_string()))?;
         let metadata = HashMap::from([(KEY.to_owned(), head)]);
         if let Some(state) = &self.state {
+            floats.push(("own".into(), vec![state.own.len()], &state.own));
             for (name, moments) in [
                 ("table", &state.table),
                 ("network", &state.network),
                 ("appearance", &state.appearance),
+                ("own", &state.own_moments),
             ] {
                 for (order, values) in [("first", &moments.first), ("second", &moments.second)] {
                     let name = format!("adam.{name}.{order}");
@@ -205,6 +207,8 @@ impl FieldFile {
                     table: moments("table")?,
                     network: moments("network")?,
                     appearance: moments("appearance")?,
+                    own: floats("own")?,
+                    own_moments: moments("own")?,
                 })
             }
             _ => None,

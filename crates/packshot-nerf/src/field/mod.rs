@@ -6,12 +6,14 @@
 //! → 3, sigmoid. No layer has a bias.
 
 mod adam;
+mod align;
 pub(crate) mod block;
 mod chunk;
 mod config;
 mod file;
 mod hull;
 mod occupancy;
+mod own;
 mod photos;
 mod pixels;
 mod plan;

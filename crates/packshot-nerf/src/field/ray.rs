@@ -19,6 +19,8 @@ pub(crate) struct RayTarget {
     /// The pixel on the background.
     colour: [f32; 3],
     background: [f32; 3],
+    /// Exposure of the photo.
+    gain: [f32; 3],
 }
 
 impl RayTarget {
@@ -27,6 +29,7 @@ impl RayTarget {
         direction: [f32; 3],
         background: [f32; 3],
         photo: u32,
+        gain: [f32; 3],
     ) -> Self {
         let Target { colour, alpha, .. } = *target;
         Self {
@@ -34,6 +37,7 @@ impl RayTarget {
             photo,
             colour: std::array::from_fn(|c| alpha * colour[c] + (1.0 - alpha) * background[c]),
             background,
+            gain,
         }
     }
 }
@@ -49,8 +53,10 @@ pub(crate) struct RayScratch {
     /// Light that is left behind each sample.
     left: Vec<f32>,
     dt: Vec<f32>,
-    t: Vec<f32>,
+    pub(crate) t: Vec<f32>,
     worth: Vec<f32>,
+    /// Gradients with respect to the logarithms of the pixels' gains.
+    pub(crate) d_gain: Vec<[f32; 3]>,
 }
 
 impl RayScratch {
@@ -103,6 +109,7 @@ impl RayScratch {
     ) -> f64 {
         let mut squares = 0.0;
         let part = 1.0 / group as f32;
+        self.d_gain.clear();
         for (pixel, rays) in rays.chunks_exact(group).enumerate() {
             let target = &rays[0].0;
             let rays = pixel * group..(pixel + 1) * group;
@@ -119,12 +126,16 @@ impl RayScratch {
                     rgb[c] += light * target.background[c];
                 }
             }
-            let mut cot = [0.0f32; 3];
+            let (mut cot, mut d_gain) = ([0.0f32; 3], [0.0f32; 3]);
             for c in 0..3 {
-                let difference = rgb[c] * part - target.colour[c];
+                let shown = target.gain[c] * part * rgb[c];
+                let difference = shown - target.colour[c];
                 squares += f64::from(difference * difference);
-                cot[c] = huber(difference).1 * share * part;
+                let slope = huber(difference).1 * share;
+                cot[c] = slope * target.gain[c] * part;
+                d_gain[c] = slope * shown;
             }
+            self.d_gain.push(d_gain);
             for ray in rays {
                 let kept = self.kept[ray].clone();
                 let pull = distortion_weight * 3.0 * share * part;

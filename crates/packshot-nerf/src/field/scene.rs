@@ -50,6 +50,37 @@ impl Scene {
         }
     }
 
+    /// From the gradient with respect to a place in the unit cube to that with respect to its place
+    /// in the world, in [`Scene::unit`]s.
+    pub(crate) fn place_gradient(&self, unit: [f32; 3], gradient: [f32; 3]) -> [f32; 3] {
+        if let Self::Box { .. } = self {
+            return gradient;
+        }
+        let gradient = gradient.map(|g| 0.25 * g);
+        let place = unit.map(|v| 4.0 * v - 2.0);
+        let k = (0..3).fold(0, |k, c| {
+            if place[c].abs() > place[k].abs() {
+                c
+            } else {
+                k
+            }
+        });
+        let largest = place[k].abs();
+        if largest <= 1.0 {
+            return gradient;
+        }
+        // Outside of the inner cube `place = (2/m − 1/m²)·x`, where m is the largest |x|.
+        let inverse = (2.0 - largest).max(1e-4);
+        let scale = inverse * (2.0 - inverse);
+        let slope = 2.0 * inverse * inverse * (inverse - 1.0);
+        let mut out = gradient.map(|g| scale * g);
+        out[k] = inverse * inverse * gradient[k];
+        for c in (0..3).filter(|c| *c != k) {
+            out[k] += gradient[c] * place[c] / scale * slope * place[k].signum();
+        }
+        out
+    }
+
     /// Whether rays of light come from beyond every sample.
     pub fn is_unbounded(&self) -> bool {
         matches!(self, Self::Contracted { .. })

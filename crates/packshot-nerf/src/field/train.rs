@@ -11,12 +11,14 @@ use super::block::{Block, Prepared};
 use super::chunk::{BLOCK, CHUNK, Chunk, Shared, give_back, take};
 use super::config::{PartSecs, StepReport, TrainConfig, TrainState};
 use super::occupancy::Occupancy;
+use super::own::{OWN, Own};
 use super::photos::{Photo, Photos};
 use super::pixels::{Pixels, useful_pixels};
 use super::ray::RayScratch;
 use super::scene::{March, Scene};
 use super::{FieldShape, HashField, hull};
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
+use packshot_geometry::lens::LensCamera;
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -25,23 +27,26 @@ const OCCUPANCY_EVERY: u64 = 16;
 
 /// A field in training.
 pub struct Trainer {
-    field: HashField,
+    pub(super) field: HashField,
     /// Numbers of each photo's appearance.
     appearance: Vec<f32>,
-    scene: Scene,
-    march: March,
-    config: TrainConfig,
+    pub(super) scene: Scene,
+    pub(super) march: March,
+    pub(super) config: TrainConfig,
     photos: Photos,
     pixels: Pixels,
-    occupancy: Occupancy,
+    pub(super) occupancy: Occupancy,
     table_moments: Moments,
     network_moments: Moments,
     appearance_moments: Moments,
+    own: Own,
+    /// The cameras as they came with the photos.
+    given: Vec<LensCamera>,
     table_gradient: Vec<f32>,
     step: u64,
     rays: usize,
     chunks: Vec<Chunk>,
-    blocks: Mutex<Vec<(Block, RayScratch)>>,
+    pub(super) blocks: Mutex<Vec<(Block, RayScratch)>>,
 }
 
 impl Trainer {
@@ -62,9 +67,11 @@ impl Trainer {
             hull::carve(&scene, &photos, &mut occupancy);
         }
         let appearance = vec![0.0; photos.len() * shape.appearance];
+        let own = Own::new(photos.len());
+        let given = photos.iter().map(|p| p.camera).collect();
         let photos = Photos::new(photos)?;
         let pixels = useful_pixels(&photos, &scene, &march_settings, &occupancy)?;
-        let [table, network, own] =
+        let [table, network, appearance_moments] =
             [field.table.len(), field.network.len(), appearance.len()].map(Moments::new);
         Ok(Self {
             table_gradient: vec![0.0; field.table.len()],
@@ -78,7 +85,9 @@ impl Trainer {
             occupancy,
             table_moments: table,
             network_moments: network,
-            appearance_moments: own,
+            appearance_moments,
+            own,
+            given,
             step: 0,
             rays: 1024,
             chunks: Vec::new(),
@@ -131,6 +140,8 @@ impl Trainer {
             table: self.table_moments.clone(),
             network: self.network_moments.clone(),
             appearance: self.appearance_moments.clone(),
+            own: self.own.values.clone(),
+            own_moments: self.own.moments.clone(),
         }
     }
 
@@ -154,6 +165,8 @@ impl Trainer {
             && same(&state.table, field.table.len())
             && same(&state.network, field.network.len())
             && same(&state.appearance, appearance.len())
+            && state.own.len() == self.given.len() * OWN
+            && same(&state.own_moments, state.own.len())
             && (CHUNK..=1 << 20).contains(&state.rays);
         if !fits {
             return Err(Error::bad_input(
@@ -168,6 +181,11 @@ impl Trainer {
         self.table_moments = state.table;
         self.network_moments = state.network;
         self.appearance_moments = state.appearance;
+        self.own = Own {
+            values: state.own,
+            moments: state.own_moments,
+        };
+        self.correct_poses();
         Ok(())
     }
 
@@ -181,6 +199,18 @@ impl Trainer {
         } = self.config;
         let past = ((progress as f32 - hold) / (1.0 - hold).max(1e-6)).clamp(0.0, 1.0);
         rate * final_rate.powf(past)
+    }
+
+    /// Gives the photos their cameras as they are corrected by now.
+    fn correct_poses(&mut self) {
+        for (i, (photo, given)) in self.photos.photos.iter_mut().zip(&self.given).enumerate() {
+            photo.camera = self.own.corrected(i, given, &self.scene);
+        }
+    }
+
+    /// The cameras of the photos, with their corrections.
+    pub fn cameras(&self) -> Vec<LensCamera> {
+        self.photos.photos.iter().map(|p| p.camera).collect()
     }
 
     /// Rays along each side of a pixel at this share of the run.
@@ -205,6 +235,7 @@ impl Trainer {
         let started = std::time::Instant::now();
         let chunks = self.rays.div_ceil(CHUNK);
         let subpixels = self.subpixels(progress);
+        let poses = Own::poses_due(&self.config, self.step + 1, progress);
         let pixels = chunks * (CHUNK / (subpixels * subpixels));
         let rays = pixels * subpixels * subpixels;
         self.chunks
@@ -222,6 +253,8 @@ impl Trainer {
             step: self.step,
             share: 1.0 / (3 * pixels) as f32,
             subpixels,
+            own: &self.own,
+            poses,
             blocks: &self.blocks,
         };
         self.chunks[..chunks]
@@ -246,8 +279,17 @@ impl Trainer {
         for chunk in used {
             parts.add(&chunk.parts);
         }
-        let rate = corrected_rate(self.rate(progress), self.step);
-        self.learn(chunks, rate, &mut parts);
+        let rate = self.rate(progress);
+        self.learn(chunks, corrected_rate(rate, self.step), &mut parts);
+        if self.config.exposure || poses {
+            let gradients = self.chunks[..chunks].iter().flat_map(|c| &c.d_own);
+            let decayed = rate / self.config.rate;
+            self.own
+                .learn(gradients, &self.config, decayed, self.step, true);
+        }
+        if poses {
+            self.correct_poses();
+        }
         if self.step.is_multiple_of(OCCUPANCY_EVERY) {
             let start = std::time::Instant::now();
             self.update_occupancy();

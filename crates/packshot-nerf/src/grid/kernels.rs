@@ -43,6 +43,8 @@ fn clamp_unit(v: f32) -> f32 {
 struct Group {
     entries: [[u32; GROUP]; 8],
     weights: [[f32; GROUP]; 8],
+    /// How far into its cell each position lies along x, y and z, from 0 to 1.
+    upper: [[f32; GROUP]; 3],
 }
 
 impl Default for Group {
@@ -50,6 +52,7 @@ impl Default for Group {
         Self {
             entries: [[0; GROUP]; 8],
             weights: [[0.0; GROUP]; 8],
+            upper: [[0.0; GROUP]; 3],
         }
     }
 }
@@ -70,6 +73,7 @@ impl Group {
                 upper[c][i] = fine::<V>(x[c][i], level.scale, level.shift - whole as f32);
             }
         }
+        self.upper = upper;
         let size = level.size as u32;
         for k in 0..8 {
             for i in 0..GROUP {
@@ -281,46 +285,83 @@ unsafe fn scatter_v<V: Simd, const F: usize>(
     }
 }
 
-/// Gradient of `cot · features` with respect to a position in the unit cube: what normals are made
-/// of. `cot` is level by level, as [`encode`] writes.
+/// Gradients of `cot · features` with respect to the positions in the unit cube, which are written
+/// to `out`, one slice a coordinate. `cot` has the form of what [`encode`] writes: the numbers of
+/// position `i` start at `cot[i · stride]`.
 ///
 /// # Panics
 /// As [`encode`].
-pub fn position_gradient(
+pub fn position_gradients(
     levels: &[Level],
     features: usize,
     table: &[f32],
-    x: [f32; 3],
-    cot: &[f32],
-) -> [f32; 3] {
+    positions: [&[f32]; 3],
+    (cot, stride): (&[f32], usize),
+    out: &mut [Vec<f32>; 3],
+) {
+    let n = positions[0].len();
+    assert!(positions.iter().all(|p| p.len() == n) && stride >= levels.len() * features);
+    assert!(n == 0 || cot.len() >= (n - 1) * stride + levels.len() * features);
     check_table(levels, features, table.len());
-    let mut sum = [0.0f64; 3];
-    for (l, level) in levels.iter().enumerate() {
-        let corners = Corners::of(level, x);
-        let upper = x.map(|v| {
-            let place = |shift| fine::<Portable>(clamp_unit(v), level.scale, shift);
-            place(level.shift - (place(level.shift) as i32) as f32)
-        });
-        for (k, entry) in corners.entries.iter().enumerate() {
-            let at = (level.offset + *entry as usize) * features;
-            let value: f64 = table[at..at + features]
-                .iter()
-                .zip(&cot[l * features..(l + 1) * features])
-                .map(|(t, c)| f64::from(*t) * f64::from(*c))
-                .sum();
-            let side = |c: usize| {
-                if k >> c & 1 == 1 {
-                    upper[c]
-                } else {
-                    1.0 - upper[c]
+    for out in out.iter_mut() {
+        out.clear();
+        out.resize(n, 0.0);
+    }
+    let cpu = cpu_level();
+    // SAFETY: as in `encode`.
+    unsafe {
+        match features {
+            1 => gradients_f::<1>(cpu, levels, table, positions, cot, stride, out),
+            2 => gradients_f::<2>(cpu, levels, table, positions, cot, stride, out),
+            4 => gradients_f::<4>(cpu, levels, table, positions, cot, stride, out),
+            _ => gradients_f::<8>(cpu, levels, table, positions, cot, stride, out),
+        }
+    }
+}
+
+multiversion! {
+    fn gradients_f<const F: usize>(levels: &[Level], table: &[f32], positions: [&[f32]; 3], cot: &[f32], stride: usize, out: &mut [Vec<f32>; 3]) = gradients_v;
+}
+
+#[inline(always)]
+unsafe fn gradients_v<V: Simd, const F: usize>(
+    levels: &[Level],
+    table: &[f32],
+    positions: [&[f32]; 3],
+    cot: &[f32],
+    stride: usize,
+    out: &mut [Vec<f32>; 3],
+) {
+    let mut group = Group::default();
+    for first in (0..positions[0].len()).step_by(GROUP) {
+        for (l, level) in levels.iter().enumerate() {
+            let n = group.load::<V>(level, &positions, first);
+            let entries = &table[level.offset * F..];
+            for i in 0..n {
+                let at = (first + i) * stride + l * F;
+                let cot = &cot[at..at + F];
+                // What each corner is worth.
+                let worth: [f32; 8] = std::array::from_fn(|k| {
+                    let at = group.entries[k][i] as usize * F;
+                    let entry = &entries[at..at + F];
+                    (0..F).fold(0.0, |sum, f| fma::<V>(entry[f], cot[f], sum))
+                });
+                let [x, y, z] = [0, 1, 2].map(|c| group.upper[c][i]);
+                let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
+                let along = |a: usize, b: usize, s: f32, t: f32, step: usize| {
+                    // Differences along one axis at the four edges, between them along the others.
+                    let edge = |k: usize| worth[k + step] - worth[k];
+                    mix(mix(edge(0), edge(a), s), mix(edge(b), edge(a + b), s), t)
+                };
+                let slopes = [
+                    along(2, 4, y, z, 1),
+                    along(1, 4, x, z, 2),
+                    along(1, 2, x, y, 4),
+                ];
+                for (out, slope) in out.iter_mut().zip(slopes) {
+                    out[first + i] += level.scale * slope;
                 }
-            };
-            for c in 0..3 {
-                let sign = if k >> c & 1 == 1 { 1.0 } else { -1.0 };
-                let others = side((c + 1) % 3) * side((c + 2) % 3);
-                sum[c] += sign * f64::from(level.scale) * f64::from(others) * value;
             }
         }
     }
-    sum.map(|v| v as f32)
 }

@@ -3,7 +3,7 @@
 
 mod kernels;
 
-pub use kernels::{Corners, encode, position_gradient, scatter};
+pub use kernels::{Corners, encode, position_gradients, scatter};
 
 /// How a level's lattice lies in the unit cube.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -7,6 +7,7 @@ mod photos;
 mod poses;
 pub mod product;
 mod record;
+mod refined;
 mod run;
 mod trainers;
 pub(crate) mod voxels;
@@ -16,6 +17,7 @@ pub use cameras::CameraRecord;
 pub use measure::ViewScore;
 pub use product::{CropChoice, Kept};
 pub use record::{CurvePoint, FitReport};
+pub use refined::PoseChange;
 pub use trainers::PlanRecord;
 
 use packshot_core::{Context, Error, ErrorKind, Message, Result};
@@ -81,6 +83,8 @@ pub struct FitSettings {
     pub field: FieldKind,
     /// Where the cameras come from.
     pub poses: PoseSource,
+    /// Whether the photos' poses are corrected while training.
+    pub refine_poses: bool,
     /// How long to train.
     pub effort: Effort,
     /// Photos are made this many times smaller.
@@ -102,6 +106,7 @@ impl Default for FitSettings {
         Self {
             field: FieldKind::Hash,
             poses: PoseSource::Given,
+            refine_poses: false,
             effort: Effort::Secs(300.0),
             downscale: 1,
             eval: false,
@@ -120,6 +125,10 @@ impl FitSettings {
             Effort::Secs(secs) if !(1.0..=1e6).contains(&secs) => {
                 Err(Error::usage("--time must be between 1s and 11 days")
                     .with_hint("such as --time 60s or --time 5m"))
+            }
+            _ if self.refine_poses && self.field == FieldKind::Mlp => {
+                Err(Error::usage("the classic network does not correct poses")
+                    .with_hint("leave --refine-poses out, or fit with --field hash"))
             }
             _ if !(1..=64).contains(&self.downscale) => {
                 Err(Error::usage("--downscale must be between 1 and 64"))

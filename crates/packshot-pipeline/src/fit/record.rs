@@ -2,6 +2,7 @@
 
 use super::measure::ViewScore;
 use super::product::Kept;
+use super::refined::PoseChange;
 use super::trainers::PlanRecord;
 use super::{FitSettings, REPORT_FILE};
 use packshot_core::{CpuLevel, Error, Result};
@@ -47,6 +48,10 @@ pub struct FitReport {
     pub photos: usize,
     /// Photos that the set itself calls the least sharp, when it says so.
     pub blurred: Vec<String>,
+    /// How far the poses were corrected, with `--refine-poses`; held-out photos were then measured
+    /// at the poses that the field gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pose_change: Option<PoseChange>,
     /// Share of the scene's cells that hold anything, where the field keeps count.
     pub occupied: Option<f64>,
     /// Threads.
@@ -109,6 +114,13 @@ impl FitReport {
                 text,
                 "{:.2} % of the scene's cells hold anything.\n",
                 100.0 * share
+            );
+        }
+        if let Some(change) = &self.pose_change {
+            let _ = writeln!(
+                text,
+                "Poses were corrected by {:.2}° and {:.4} units on the mean, {:.2}° and {:.4} at most; held-out photos are measured at the poses that the field gives them.\n",
+                change.mean_turn_deg, change.mean_way, change.largest_turn_deg, change.longest_way
             );
         }
         if let Some(kept) = &self.kept {

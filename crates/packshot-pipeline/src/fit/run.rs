@@ -6,6 +6,7 @@ use super::measure::{means, measure};
 use super::photos::{Named, load};
 use super::product::{CropChoice, keep};
 use super::record::{CurvePoint, FitReport};
+use super::refined::refine;
 use super::trainers::AnyTrainer;
 use super::{Effort, FitSettings, PREVIEW_FILE};
 use packshot_core::{Context, Error, ErrorKind, Image, Message, Result, cpu_level};
@@ -52,14 +53,10 @@ pub(super) fn run(
     context: &Context<'_>,
 ) -> Result<FitReport> {
     let train = load(set, Split::Train, settings.downscale, context)?;
-    let held_out = load(set, Split::Test, settings.downscale, context)?;
-    let list = |photos: &[Named], split| -> Vec<CameraRecord> {
-        let record = |n: &Named| CameraRecord::new(&n.name, split, &n.photo.camera);
-        photos.iter().map(record).collect()
-    };
-    let cameras = CameraList {
-        cameras: [list(&train, Split::Train), list(&held_out, Split::Test)].concat(),
-    };
+    let mut held_out = load(set, Split::Test, settings.downscale, context)?;
+    let names: Vec<String> = train.iter().map(|n| n.name.clone()).collect();
+    let mut trained: Vec<LensCamera> = train.iter().map(|n| n.photo.camera).collect();
+    let cameras = camera_list(&names, &trained, &held_out);
     let preview = held_out.first().or(train.first()).map(|n| n.photo.camera);
     let photos: Vec<Photo> = train.into_iter().map(|n| n.photo).collect();
     let count = photos.len();
@@ -81,6 +78,9 @@ pub(super) fn run(
         &mut totals,
         context,
     )?;
+    let pose_change = refine(&trainer, &mut trained, &mut held_out, context)?;
+    let cameras = camera_list(&names, &trained, &held_out);
+    cameras.write(target)?;
     trainer.save(target, true)?;
 
     let stage = context.stage("measure", Some(held_out.len() as u64));
@@ -125,6 +125,7 @@ pub(super) fn run(
         shaded_samples: totals.shaded,
         photos: count,
         blurred: blurred(set),
+        pose_change,
         occupied: trainer.occupied(),
         threads: crate::machine::threads(),
         cpu_level: cpu_level(),
@@ -136,6 +137,18 @@ pub(super) fn run(
     };
     report.write(target)?;
     Ok(report)
+}
+
+/// The cameras of a fit: those trained on, then the others.
+fn camera_list(names: &[String], trained: &[LensCamera], held_out: &[Named]) -> CameraList {
+    let trained = names.iter().zip(trained);
+    let trained = trained.map(|(name, camera)| CameraRecord::new(name, Split::Train, camera));
+    let held_out = held_out
+        .iter()
+        .map(|n| CameraRecord::new(&n.name, Split::Test, &n.photo.camera));
+    CameraList {
+        cameras: trained.chain(held_out).collect(),
+    }
 }
 
 /// Says what the run will cost.

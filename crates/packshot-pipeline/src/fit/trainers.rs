@@ -15,6 +15,9 @@ use packshot_nerf::fitted::Fitted;
 use serde::Serialize;
 use std::path::Path;
 
+/// Step size at which poses are corrected, in radians and units of the scene.
+const POSE_RATE: f32 = 1e-3;
+
 /// What followed from the photos.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
@@ -44,7 +47,10 @@ impl AnyTrainer {
         }
         match settings.field {
             FieldKind::Hash => {
-                let plan = plan(&photos, settings.seed)?;
+                let mut plan = plan(&photos, settings.seed)?;
+                if settings.refine_poses {
+                    plan.train.pose_rate = POSE_RATE;
+                }
                 let trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
                 Ok(Self::Hash(Box::new(trainer), plan))
             }
@@ -121,6 +127,22 @@ impl AnyTrainer {
         match self {
             Self::Hash(_, plan) => PlanRecord::Hash(*plan),
             Self::Classic(trainer) => PlanRecord::Classic(*trainer.plan()),
+        }
+    }
+
+    /// The cameras of the photos trained on, where their poses are corrected.
+    pub(super) fn refined(&self) -> Option<Vec<LensCamera>> {
+        match self {
+            Self::Hash(trainer, plan) if plan.train.pose_rate > 0.0 => Some(trainer.cameras()),
+            _ => None,
+        }
+    }
+
+    /// The camera of a photo that was not trained on, with its pose as the field shows it.
+    pub(super) fn align(&self, photo: &Photo) -> Result<LensCamera> {
+        match self {
+            Self::Hash(trainer, _) => trainer.align(photo.clone()),
+            Self::Classic(_) => Ok(photo.camera),
         }
     }
 

@@ -58,6 +58,10 @@ pub(crate) struct Options {
     /// installed [default: given]
     #[arg(long, env = "PACKSHOT_POSES", hide_env = true, value_name = "NAME")]
     pub poses: Option<Poses>,
+    /// Correct the photos' poses while training (hash field); held-out photos are then measured at
+    /// the poses that the field gives them
+    #[arg(long)]
+    pub refine_poses: bool,
     /// Find the product when the field is done: `auto` for what stands where the cameras look, or its
     /// box in the scene, least x,y,z then greatest x,y,z; `mesh` and `cloud` then keep to it
     #[arg(
@@ -151,6 +155,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
             Some(Poses::Colmap) => PoseSource::Colmap,
             Some(Poses::Given) | None => PoseSource::Given,
         },
+        refine_poses: flags.refine_poses || file.refine_poses,
         crop: crop.unwrap_or_default(),
         size_m: size.map(|s| s.metres),
         effort,

@@ -102,14 +102,14 @@ fn main() -> Result<()> {
     );
     let set = read_photo_set(Path::new(path))?;
     let photos = load(&set, Split::Train, downscale)?;
-    let held_out: Vec<(LensCamera, Image)> = load(&set, Split::Test, downscale)?
+    let mut held_out: Vec<(LensCamera, Image)> = load(&set, Split::Test, downscale)?
         .iter()
         .map(|p| (p.camera, on_white(p)))
         .collect();
     // A few of the photos that are trained on, to see how much is learnt by heart.
     let known: Vec<(LensCamera, Image)> = photos
         .iter()
-        .step_by(photos.len().div_ceil(6))
+        .step_by(photos.len().div_ceil(2))
         .map(|p| (p.camera, on_white(p)))
         .collect();
     let start = cpu_secs();
@@ -147,6 +147,7 @@ fn main() -> Result<()> {
             "cone" => plan.march.cone = number as f32,
             "sub" => plan.train.subpixels = number as usize,
             "subfrom" => plan.train.subpixels_from = number as f32,
+            "views" => held_out.truncate(number as usize),
             "evals" => evaluations = number,
             "dir" => dir = Some(value.to_owned()),
             other => println!("unknown key {other}"),

@@ -81,6 +81,9 @@ pub fn plan(photos: &[Photo], seed: u64) -> Result<Plan> {
         cone = 1.0 / 128.0;
         appearance = 8;
         train.distortion = 0.01;
+        // Rays of such scenes have ten times the samples, and more photos at one ray a pixel teach
+        // more than fewer at four.
+        train.subpixels = 1;
         train.occupancy_side = 128;
     }
     let levels = 8;

@@ -11,6 +11,8 @@ use std::path::Path;
 const MAX_SIDE: u32 = 16_384;
 /// Largest decoded picture.
 const MAX_BYTES: u64 = 512 << 20;
+/// What to do about HEIC pictures.
+pub(crate) const HEIC_HINT: &str = "export the pictures as JPEG (`heif-convert in.heic out.jpg`, or `mogrify -format jpg *.heic`); iPhones take JPEG with Settings › Camera › Formats › Most Compatible";
 /// Decoded size that any file may ask for, however small it is.
 const FREE_BYTES: u64 = 64 << 20;
 /// Decoded bytes per byte of file beyond that: about what Deflate can reach (1032), and what a
@@ -33,26 +35,49 @@ pub fn decode_picture(bytes: &[u8]) -> Result<Image> {
     decode(bytes, true)
 }
 
-/// Width and height of a picture as [`read_picture`] would give them, from its header alone.
-pub(crate) fn picture_size(path: &Path) -> Result<[usize; 2]> {
+/// What a picture's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PictureHeader {
+    /// Width and height as the pixels lie in the file.
+    pub(crate) stored: [usize; 2],
+    /// Width and height as [`read_picture`] gives them.
+    pub(crate) upright: [usize; 2],
+    /// Quarter turns clockwise that make the stored pixels upright; `None` where the orientation
+    /// mirrors them.
+    pub(crate) turns: Option<u8>,
+}
+
+/// Reads the header of a picture.
+pub(crate) fn picture_header(path: &Path) -> Result<PictureHeader> {
     let bytes = read_file(path)?;
     let at = |e: Error| e.at(path.display());
     let format = format_of(&bytes).map_err(at)?;
-    let size = || {
+    let header = || {
         let mut decoder = ImageReader::with_format(Cursor::new(&bytes[..]), format)
             .into_decoder()
             .map_err(from_image_error)?;
         let (width, height) = decoder.dimensions();
         check_size(width, height, decoder.total_bytes(), bytes.len() as u64)?;
         use image::metadata::Orientation as O;
-        let turned = matches!(
+        let turns = match decoder.orientation() {
+            Ok(O::Rotate90) => Some(1),
+            Ok(O::Rotate180) => Some(2),
+            Ok(O::Rotate270) => Some(3),
+            Ok(O::NoTransforms) | Err(_) => Some(0),
+            Ok(_) => None,
+        };
+        let across = matches!(
             decoder.orientation(),
             Ok(O::Rotate90 | O::Rotate270 | O::Rotate90FlipH | O::Rotate270FlipH)
         );
         let [w, h] = [width as usize, height as usize];
-        Ok(if turned { [h, w] } else { [w, h] })
+        Ok(PictureHeader {
+            stored: [w, h],
+            upright: if across { [h, w] } else { [w, h] },
+            turns,
+        })
     };
-    std::panic::catch_unwind(size)
+    std::panic::catch_unwind(header)
         .unwrap_or_else(|_| Err(broken("the decoder gave up")))
         .map_err(at)
 }
@@ -123,7 +148,9 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat> {
         Err(_) => Err(match bytes.get(4..12) {
             // ISO base media: the brand says which still picture it is.
             Some(brand) if brand.starts_with(b"ftypavi") => unsupported("an AVIF picture"),
-            Some(brand) if brand.starts_with(b"ftyp") => unsupported("a HEIC picture or a film"),
+            Some(brand) if brand.starts_with(b"ftyp") => {
+                unsupported("a HEIC picture or a film").with_hint(HEIC_HINT)
+            }
             _ if bytes.is_empty() => broken("the file is empty"),
             _ => Error::bad_input("this is not a PNG, JPEG or WebP picture")
                 .with_hint("give a PNG, JPEG or WebP file"),

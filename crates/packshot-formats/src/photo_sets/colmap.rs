@@ -1,7 +1,8 @@
 //! Sparse models of COLMAP: `cameras` and `images`, binary or text.
 
-use super::files::{existing, hold_out, note_missing, rigid};
-use super::{PhotoEntry, PhotoSet, SetKind, Split, poses};
+use super::files::{existing, hold_out, note_missing, rigid, smaller_folders};
+use super::turn::with_orientation;
+use super::{Note, PhotoEntry, PhotoSet, SetKind, SmallerFile, Split, poses};
 use crate::input::read_file;
 use crate::words::shorten;
 use packshot_core::{Error, Result};
@@ -316,6 +317,36 @@ pub(super) fn find(folder: &Path) -> Result<Option<PhotoSet>> {
 
 /// As [`find`], for photos that lie in another folder (or its `images`).
 pub(super) fn find_in(folder: &Path, photos: &Path) -> Result<Option<PhotoSet>> {
+    let mut models = models_below(folder)?;
+    let all = models.len();
+    // The first of the largest.
+    models.reverse();
+    let Some((place, model)) = models.into_iter().max_by_key(|(_, m)| m.images.len()) else {
+        return Ok(None);
+    };
+    let count = model.images.len();
+    let mut set = set_of(photos, &place, model)?;
+    if all > 1 {
+        set.notes.push(Note {
+            code: "several-models",
+            text: format!(
+                "there are {all} COLMAP models; the largest is used, {} with {count} photos",
+                place.display()
+            ),
+        });
+    }
+    Ok(Some(set))
+}
+
+/// The models in the usual places below a folder, without their points.
+///
+/// # Errors
+/// Those of [`decode_colmap_binary`] and [`decode_colmap_text`].
+pub fn colmap_models(folder: &Path) -> Result<Vec<ColmapModel>> {
+    Ok(models_below(folder)?.into_iter().map(|(_, m)| m).collect())
+}
+
+fn models_below(folder: &Path) -> Result<Vec<(PathBuf, ColmapModel)>> {
     let mut places = vec![
         folder.to_owned(),
         folder.join("sparse"),
@@ -331,18 +362,13 @@ pub(super) fn find_in(folder: &Path, photos: &Path) -> Result<Option<PhotoSet>> 
             places.extend(below);
         }
     }
-    let mut best: Option<(PathBuf, ColmapModel)> = None;
+    let mut models = Vec::new();
     for place in places {
-        if let Some(model) = read_model(&place)?
-            && best
-                .as_ref()
-                .is_none_or(|(_, b)| model.images.len() > b.images.len())
-        {
-            best = Some((place, model));
+        if let Some(model) = read_model(&place)? {
+            models.push((place, model));
         }
     }
-    best.map(|(place, model)| set_of(photos, &place, model))
-        .transpose()
+    Ok(models)
 }
 
 fn set_of(folder: &Path, place: &Path, mut model: ColmapModel) -> Result<PhotoSet> {
@@ -361,9 +387,13 @@ fn set_of(folder: &Path, place: &Path, mut model: ColmapModel) -> Result<PhotoSe
         notes: Vec::new(),
     };
     let mut missing = Vec::new();
+    let mut places = vec![(1, folder.join("images")), (1, folder.to_owned())];
+    places.extend(smaller_folders(folder));
     for image in &model.images {
-        let files = [folder.join("images"), folder.to_owned()];
-        let Some(path) = files.iter().find_map(|f| existing(f, &image.name)) else {
+        let found = places
+            .iter()
+            .find_map(|(factor, place)| Some((*factor, existing(place, &image.name)?)));
+        let Some((factor, path)) = found else {
             missing.push(image.name.clone());
             continue;
         };
@@ -375,7 +405,11 @@ fn set_of(folder: &Path, place: &Path, mut model: ColmapModel) -> Result<PhotoSe
         })?;
         let pose = poses::from_colmap(image.rotation, image.translation);
         let pose = rigid(poses::flip_camera(pose)).map_err(|e| at(e.at(shorten(&image.name))))?;
-        set.photos.push(PhotoEntry {
+        let smaller = (factor > 1).then(|| SmallerFile {
+            factor,
+            path: path.clone(),
+        });
+        let mut photo = PhotoEntry {
             name: image.name.clone(),
             path,
             camera: LensCamera {
@@ -386,7 +420,11 @@ fn set_of(folder: &Path, place: &Path, mut model: ColmapModel) -> Result<PhotoSe
             mask: None,
             bounds: None,
             sharpness: None,
-        });
+            turned: 0,
+            smaller: smaller.into_iter().collect(),
+        };
+        with_orientation(&mut photo)?;
+        set.photos.push(photo);
     }
     note_missing(&mut set.notes, &missing, model.images.len());
     if set.photos.is_empty() {

@@ -1,13 +1,18 @@
 //! What all kinds of sets share: files that exist, splits, checks of cameras.
 
-use super::{Note, PhotoSet, Split};
+use super::{Note, PhotoEntry, PhotoSet, SmallerFile, Split};
 use crate::input::extension;
+use crate::picture_in::HEIC_HINT;
 use packshot_core::{Error, Result};
 use packshot_geometry::lens::{Intrinsics, Lens};
 use std::path::{Path, PathBuf};
 
 /// Extensions of pictures that can be read.
 const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+/// Extensions of photos that cannot be read.
+const FOREIGN: [&str; 9] = [
+    "heic", "heif", "avif", "tif", "tiff", "dng", "cr2", "nef", "arw",
+];
 /// Every so many photos one is held out, where the set does not say which.
 const HOLD_OUT: usize = 8;
 
@@ -24,19 +29,104 @@ pub(super) fn pictures_in(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The file of a photo, with one of the known extensions where its name has none.
+/// The pictures of a folder and its `images` that cannot be read, sorted by name.
+pub(super) fn foreign_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = [folder.to_owned(), folder.join("images")]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| FOREIGN.contains(&extension(path).as_str()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// An error where a folder holds pictures of other kinds alone.
+pub(super) fn refuse_foreign(folder: &Path) -> Result<()> {
+    let found = foreign_in(folder);
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let kind = extension(first).to_uppercase();
+    let error = Error::unsupported(format!(
+        "there are {} photos here that cannot be read ({kind}); PNG, JPEG and WebP can",
+        found.len()
+    ))
+    .at(folder.display());
+    Err(match kind.as_str() {
+        "HEIC" | "HEIF" => error.with_hint(HEIC_HINT),
+        _ => error.with_hint("export the photos as JPEG or PNG"),
+    })
+}
+
+/// The file of a photo: with one of the known extensions where its name has none, and with the
+/// separators of Windows.
 pub(super) fn existing(folder: &Path, name: &str) -> Option<PathBuf> {
     let path = folder.join(name);
     if path.is_file() {
         return Some(path);
     }
-    EXTENSIONS.iter().find_map(|extension| {
-        let mut with = path.clone().into_os_string();
-        with.push(".");
-        with.push(extension);
-        let with = PathBuf::from(with);
-        with.is_file().then_some(with)
+    let with_extension = EXTENSIONS.iter().find_map(|extension| {
+        [extension.to_string(), extension.to_uppercase()]
+            .into_iter()
+            .find_map(|extension| {
+                let mut with = path.clone().into_os_string();
+                with.push(".");
+                with.push(extension);
+                let with = PathBuf::from(with);
+                with.is_file().then_some(with)
+            })
+    });
+    with_extension.or_else(|| {
+        let forward = name.replace('\\', "/");
+        (forward != name)
+            .then(|| existing(folder, &forward))
+            .flatten()
     })
+}
+
+/// The folders `images_2`, `images_4`, … of a set, by their factors.
+pub(super) fn smaller_folders(folder: &Path) -> Vec<(usize, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<(usize, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let factor = path.file_name()?.to_str()?.strip_prefix("images_")?;
+            let factor = factor.parse().ok().filter(|f| (2..=64).contains(f))?;
+            path.is_dir().then_some((factor, path))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Smaller files of the same names beside `images`.
+fn find_smaller(photos: &mut [PhotoEntry]) {
+    let mut known: Option<(PathBuf, Vec<(usize, PathBuf)>)> = None;
+    for photo in photos.iter_mut().filter(|p| p.smaller.is_empty()) {
+        let (Some(parent), Some(name)) = (photo.path.parent(), photo.path.file_name()) else {
+            continue;
+        };
+        if !parent.ends_with("images") {
+            continue;
+        }
+        let above = parent.parent().unwrap_or(Path::new("."));
+        let folders = match &mut known {
+            Some((of, folders)) if of == above => folders,
+            _ => &mut known.insert((above.to_owned(), smaller_folders(above))).1,
+        };
+        photo.smaller = folders
+            .iter()
+            .map(|(factor, folder)| SmallerFile {
+                factor: *factor,
+                path: folder.join(name),
+            })
+            .filter(|smaller| smaller.path.is_file())
+            .collect();
+    }
 }
 
 /// Says in one note which photos are missing.
@@ -66,6 +156,7 @@ pub(super) fn hold_out(set: &mut PhotoSet) {
 
 /// Checks what every set must have.
 pub(super) fn finish(set: &mut PhotoSet, path: &Path) -> Result<()> {
+    find_smaller(&mut set.photos);
     for photo in &set.photos {
         check_intrinsics(&photo.camera.intrinsics)
             .map_err(|e| e.at(&photo.name).at(path.display()))?;

@@ -1,11 +1,12 @@
 //! LLFF: `poses_bounds.npy` beside a folder of photos.
 
-use super::files::{hold_out, pictures_in, rigid};
-use super::{Note, PhotoEntry, PhotoSet, SetKind, Split, poses};
+use super::files::{hold_out, pictures_in, refuse_foreign, rigid, smaller_folders};
+use super::turn::with_orientation;
+use super::{Note, PhotoEntry, PhotoSet, SetKind, SmallerFile, Split, poses};
 use crate::input::read_file;
 use packshot_core::{Error, Result};
 use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Numbers of a row: 3×5 of pose with height, width, focal length, then near and far.
 const ROW: usize = 17;
@@ -103,11 +104,21 @@ fn view(row: &[f64; ROW]) -> Result<LlffView> {
 pub(super) fn read(folder: &Path, file: &Path) -> Result<PhotoSet> {
     let at = |e: Error| e.at(file.display());
     let views = decode_poses_bounds(&read_file(file)?).map_err(at)?;
-    let photos = ["images", "images_4", "images_8", "."]
+    // Smaller copies belong to the photos in the order of their names, which may be others.
+    let smaller: Vec<(usize, Vec<PathBuf>)> = smaller_folders(folder)
+        .into_iter()
+        .map(|(factor, place)| (factor, pictures_in(&place)))
+        .filter(|(_, found)| found.len() == views.len())
+        .collect();
+    let photos = ["images", "."]
         .iter()
         .map(|name| pictures_in(&folder.join(name)))
         .find(|found| !found.is_empty())
+        .or_else(|| Some(smaller.first()?.1.clone()))
         .unwrap_or_default();
+    if photos.is_empty() {
+        refuse_foreign(folder).map_err(at)?;
+    }
     if photos.len() != views.len() {
         return Err(at(Error::bad_input(format!(
             "it has {} cameras, and there are {} photos",
@@ -124,9 +135,9 @@ pub(super) fn read(folder: &Path, file: &Path) -> Result<PhotoSet> {
         points: None,
         notes: Vec::<Note>::new(),
     };
-    for (path, view) in photos.into_iter().zip(views) {
+    for (i, (path, view)) in photos.into_iter().zip(views).enumerate() {
         let [width, height] = view.size;
-        set.photos.push(PhotoEntry {
+        let mut photo = PhotoEntry {
             name: path
                 .file_name()
                 .unwrap_or_default()
@@ -147,7 +158,17 @@ pub(super) fn read(folder: &Path, file: &Path) -> Result<PhotoSet> {
             mask: None,
             bounds: Some(view.bounds),
             sharpness: None,
-        });
+            turned: 0,
+            smaller: smaller
+                .iter()
+                .map(|(factor, files)| SmallerFile {
+                    factor: *factor,
+                    path: files[i].clone(),
+                })
+                .collect(),
+        };
+        with_orientation(&mut photo)?;
+        set.photos.push(photo);
     }
     hold_out(&mut set);
     Ok(set)

@@ -1,9 +1,10 @@
 //! The pixels of a photo.
 
-use super::{MaskFile, PhotoEntry};
+use super::{MaskFile, PhotoEntry, SmallerFile};
 use crate::read_picture;
 use packshot_core::{Error, Image, Result};
 use packshot_geometry::lens::LensCamera;
+use std::path::Path;
 
 /// A photo in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +20,14 @@ pub struct LoadedPhoto {
 }
 
 impl PhotoEntry {
-    /// Reads the photo, `downscale` times smaller by area averaging, with its camera and mask.
+    /// Reads the photo, `downscale` times smaller than the set's own by area averaging or from a file
+    /// that is smaller already, with its camera and mask.
     ///
     /// # Errors
     /// As [`read_picture`]; `BadInput` when nothing would be left of it.
     pub fn load(&self, downscale: usize, transparent: Option<[u8; 3]>) -> Result<LoadedPhoto> {
-        let mut image = read_picture(&self.path)?;
+        let (path, downscale) = self.file_for(downscale.max(1));
+        let mut image = read_picture(path)?;
         if let Some(colour) = transparent.filter(|_| image.channels() == 3) {
             image = keyed(&image, colour)?;
         }
@@ -32,14 +35,13 @@ impl PhotoEntry {
         let ratio = (image.width() * stated.height) as f64 / (image.height() * stated.width) as f64;
         let mut intrinsics = stated.resized(image.width(), image.height());
         let full = (image.width(), image.height());
-        let downscale = downscale.max(1);
         let small = (full.0 / downscale, full.1 / downscale);
         if small.0 == 0 || small.1 == 0 {
             return Err(Error::bad_input(format!(
                 "a photo of {}×{} pixels cannot be made {downscale} times smaller",
                 full.0, full.1
             ))
-            .at(self.path.display())
+            .at(path.display())
             .with_hint("choose a smaller --downscale"));
         }
         let ignored = match &self.mask {
@@ -66,6 +68,20 @@ impl PhotoEntry {
         })
     }
 
+    /// The file that is the least work, and how much smaller it still has to be made.
+    fn file_for(&self, downscale: usize) -> (&Path, usize) {
+        let own = self.smaller.iter().find(|s| s.path == self.path);
+        // Files that other programs have scaled may lie as the camera's pixels did, or upright.
+        let usable = |s: &&SmallerFile| self.turned == 0 && downscale.is_multiple_of(s.factor);
+        match self.smaller.iter().filter(usable).max_by_key(|s| s.factor) {
+            Some(smaller) => (&smaller.path, downscale / smaller.factor),
+            None => (
+                &self.path,
+                (downscale / own.map_or(1, |own| own.factor)).max(1),
+            ),
+        }
+    }
+
     /// Which pixels of the small picture have an ignored pixel in them.
     fn ignored(
         &self,
@@ -78,23 +94,31 @@ impl PhotoEntry {
             MaskFile::IgnoreBlack(path) => (path, true),
             MaskFile::IgnoreNonZero(path) => (path, false),
         };
-        let picture = read_picture(path)?;
-        if (picture.width(), picture.height()) != full {
+        let mut picture = read_picture(path)?;
+        for _ in 0..self.turned {
+            picture = turned(&picture)?;
+        }
+        let (width, height) = (picture.width(), picture.height());
+        let ratio = (width * full.1) as f64 / (height * full.0) as f64;
+        if (ratio - 1.0).abs() > 0.02 {
             return Err(Error::bad_input(format!(
-                "the mask has {}×{} pixels, its photo {}×{}",
-                picture.width(),
-                picture.height(),
-                full.0,
-                full.1
+                "the mask has {width}×{height} pixels, its photo {}×{}",
+                full.0, full.1
             ))
             .at(path.display())
             .with_hint("make the mask as large as the photo"));
         }
+        // Pixels of the mask that a pixel of the small picture meets.
+        let met = |at: usize, mask: usize, full: usize| {
+            let first = (at * downscale * mask / full).min(mask - 1);
+            let end = ((at + 1) * downscale * mask).div_ceil(full).min(mask);
+            first..end.max(first + 1)
+        };
         let mut out = vec![false; small.0 * small.1];
         for (i, out) in out.iter_mut().enumerate() {
-            let (x0, y0) = (i % small.0 * downscale, i / small.0 * downscale);
-            *out = (y0..y0 + downscale).any(|y| {
-                (x0..x0 + downscale).any(|x| {
+            let (x, y) = (i % small.0, i / small.0);
+            *out = met(y, height, full.1).any(|y| {
+                met(x, width, full.0).any(|x| {
                     let black = picture.pixel(x, y)[..3].iter().all(|v| *v == 0);
                     black == where_black
                 })
@@ -102,6 +126,19 @@ impl PhotoEntry {
         }
         Ok(out)
     }
+}
+
+/// A picture, a quarter turn clockwise.
+fn turned(image: &Image) -> Result<Image> {
+    let (width, height) = (image.height(), image.width());
+    let mut data = Vec::with_capacity(image.data().len());
+    for y in 0..height {
+        for x in 0..width {
+            data.extend_from_slice(image.pixel(y, width - 1 - x));
+        }
+    }
+    Image::from_raw(width, height, image.channels(), data)
+        .ok_or_else(|| Error::internal("a turned picture has the wrong length"))
 }
 
 /// Pixels of a colour become transparent.

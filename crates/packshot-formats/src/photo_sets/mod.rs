@@ -11,9 +11,10 @@ mod llff;
 mod load;
 pub mod poses;
 mod transforms;
+mod turn;
 
 pub use colmap::{
-    ColmapCamera, ColmapImage, ColmapModel, decode_colmap_binary, decode_colmap_text,
+    ColmapCamera, ColmapImage, ColmapModel, colmap_models, decode_colmap_binary, decode_colmap_text,
 };
 pub use llff::{LlffView, decode_poses_bounds};
 pub use load::LoadedPhoto;
@@ -75,6 +76,20 @@ pub struct PhotoEntry {
     pub bounds: Option<[f64; 2]>,
     /// How sharp it is, where the set says so; higher is sharper.
     pub sharpness: Option<f64>,
+    /// Quarter turns clockwise that the file's EXIF orientation gives its pixels. The camera has them
+    /// already; a mask, which is as the file's pixels lie, needs them.
+    pub turned: u8,
+    /// The same photo in smaller files (`images_4/…`). Where there is no other, `path` is one of them.
+    pub smaller: Vec<SmallerFile>,
+}
+
+/// A photo's file, scaled down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmallerFile {
+    /// By this factor along each side.
+    pub factor: usize,
+    /// Where.
+    pub path: PathBuf,
 }
 
 /// Something that was noticed and does not stop the reading.
@@ -127,14 +142,43 @@ pub fn read_colmap_set(model: &Path, photos: &Path) -> Result<PhotoSet> {
 }
 
 /// The pictures in a folder or its `images`, sorted by name, and the folder that holds them.
-pub fn photos_in(folder: &Path) -> (PathBuf, Vec<PathBuf>) {
+///
+/// # Errors
+/// `Unsupported` when all of them are of a kind that cannot be read, such as HEIC.
+pub fn photos_in(folder: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
     let images = folder.join("images");
     let found = files::pictures_in(&images);
-    if found.is_empty() {
+    let (place, found) = if found.is_empty() {
         (folder.to_owned(), files::pictures_in(folder))
     } else {
         (images, found)
+    };
+    if found.is_empty() {
+        files::refuse_foreign(folder)?;
     }
+    Ok((place, found))
+}
+
+/// How many pictures in a folder are of a kind that cannot be read, such as HEIC, and the first.
+pub fn unreadable_in(folder: &Path) -> Option<(usize, PathBuf)> {
+    let mut found = files::foreign_in(folder);
+    let count = found.len();
+    (count > 0).then(|| (count, found.swap_remove(0)))
+}
+
+/// Whether all these pictures have the same number of pixels across and down, as their files lie.
+///
+/// # Errors
+/// As [`crate::read_picture`], with the file.
+pub fn same_size(photos: &[PathBuf]) -> Result<bool> {
+    let mut first = None;
+    for photo in photos {
+        let size = crate::picture_in::picture_header(photo)?.stored;
+        if *first.get_or_insert(size) != size {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn find(path: &Path) -> Result<PhotoSet> {
@@ -172,6 +216,9 @@ fn find(path: &Path) -> Result<PhotoSet> {
         .into_iter()
         .chain(files::pictures_in(&path.join("images")))
         .count();
+    if photos == 0 {
+        files::refuse_foreign(path)?;
+    }
     Err(if photos > 0 {
         Error::bad_input(format!(
             "there are {photos} photos here, but nothing says where the cameras stood"

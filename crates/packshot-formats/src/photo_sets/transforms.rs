@@ -2,6 +2,7 @@
 
 use super::files::{existing, hold_out, note_missing, rigid};
 use super::json::Field;
+use super::turn::with_orientation;
 use super::{MaskFile, Note, PhotoEntry, PhotoSet, SetKind, Split};
 use crate::input::read_file;
 use crate::words::{one_line, shorten};
@@ -26,8 +27,10 @@ pub struct TransformsSet {
     pub transparent: Option<[u8; 3]>,
     /// `ply_file_path`.
     pub points: Option<String>,
-    /// `applied_transform`: how the world was turned when the file was made.
+    /// `applied_transform`: how the world was turned when the file was made. The cameras have it.
     pub applied_transform: Option<[[f64; 4]; 3]>,
+    /// `applied_scale`, likewise.
+    pub applied_scale: Option<f64>,
     /// What was noticed.
     pub notes: Vec<String>,
 }
@@ -41,10 +44,12 @@ pub struct TransformsFrame {
     pub world_from_camera: [[f64; 4]; 3],
     /// Size in pixels, where it is stated.
     pub size: Option<[usize; 2]>,
-    /// Focal lengths in pixels, where they are stated; then a size is stated too.
+    /// Focal lengths in pixels, where they are stated; without a size, of the photo as it is.
     pub focal: Option<[f64; 2]>,
     /// Horizontal field of view, the fallback.
     pub fov_x_rad: Option<f64>,
+    /// Vertical field of view, where it is stated beside it.
+    pub fov_y_rad: Option<f64>,
     /// Principal point, where it is stated.
     pub centre: Option<[f64; 2]>,
     /// The lens.
@@ -66,8 +71,15 @@ pub fn decode_transforms(bytes: &[u8]) -> Result<TransformsSet> {
         ));
     }
     let value: Value = serde_json::from_slice(bytes).map_err(|e| {
-        Error::bad_input(format!("this is not JSON: {}", one_line(&e)))
-            .with_hint("export the cameras again")
+        // Python writes these, and JSON has no such numbers.
+        let no_number = [&b"NaN"[..], b"Infinity"]
+            .iter()
+            .any(|word| bytes.windows(word.len()).any(|w| w == *word));
+        Error::bad_input(format!("this is not JSON: {}", one_line(&e))).with_hint(if no_number {
+            "NaN and Infinity are no poses: take out the frames that have them"
+        } else {
+            "export the cameras again"
+        })
     })?;
     let top = Field::top(&value);
     let Some(frames) = top.list("frames")? else {
@@ -77,6 +89,7 @@ pub fn decode_transforms(bytes: &[u8]) -> Result<TransformsSet> {
         aabb_scale: top.number("aabb_scale")?.filter(|s| *s > 0.0),
         points: top.text("ply_file_path")?.map(str::to_owned),
         applied_transform: top.matrix("applied_transform")?,
+        applied_scale: top.number("applied_scale")?,
         ..TransformsSet::default()
     };
     if top.truth("white_transparent")? {
@@ -137,25 +150,25 @@ fn frame(top: Field<'_>, own: Field<'_>, notes: &mut Vec<String>) -> Result<Tran
                 .with_hint("give both or neither"));
         }
     };
+    // instant-ngp's priority; nerfstudio has no x_fov. The stale camera_angle_x comes last.
     let x_fov = number("x_fov")?.map(f64::to_radians);
+    let y_fov = number("y_fov")?.map(f64::to_radians);
     let fl_x = number("fl_x")?;
     let fov_x_rad = x_fov.or(number("camera_angle_x")?);
+    let fov_y_rad = y_fov.or(number("camera_angle_y")?);
     let focal = match (x_fov, fl_x) {
         (None, Some(fl_x)) => Some([fl_x, number("fl_y")?.unwrap_or(fl_x)]),
         _ => None,
     };
-    if focal.is_none() && !fov_x_rad.is_some_and(|a| a > 0.0 && a < std::f64::consts::PI) {
+    let angle = |a: f64| a > 0.0 && a < std::f64::consts::PI;
+    if focal.is_none() && !fov_x_rad.is_some_and(angle) {
         return Err(
             Error::bad_input("neither fl_x nor camera_angle_x gives a focal length")
                 .with_hint("fl_x is in pixels, camera_angle_x in radians"),
         );
     }
-    if focal.is_some() && size.is_none() {
-        return Err(Error::bad_input("fl_x is given without w and h")
-            .with_hint("add the size of the photos that fl_x is for"));
-    }
     let centre = match (number("cx")?, number("cy")?) {
-        (Some(x), Some(y)) if size.is_some() => Some([x, y]),
+        (Some(x), Some(y)) => Some([x, y]),
         _ => None,
     };
     let sharpness = own.number("sharpness")?;
@@ -165,6 +178,7 @@ fn frame(top: Field<'_>, own: Field<'_>, notes: &mut Vec<String>) -> Result<Tran
         size,
         focal,
         fov_x_rad,
+        fov_y_rad: fov_y_rad.filter(|a| angle(*a)),
         centre,
         lens: lens(&number, text("camera_model")?, top, own, notes)?,
         mask_path: own.text("mask_path")?.map(str::to_owned),
@@ -187,7 +201,12 @@ fn lens(
         Some("OPENCV_FISHEYE") => Lens::Fisheye { k },
         None if fisheye => Lens::Fisheye { k },
         Some("EQUIRECTANGULAR") => Lens::Equirectangular,
-        Some("SIMPLE_PINHOLE" | "PINHOLE") => Lens::Pinhole,
+        Some("SIMPLE_PINHOLE" | "PINHOLE") => {
+            if k.iter().chain(&p).any(|v| *v != 0.0) {
+                notes.push("the camera model PINHOLE has no distortion; k1 to p2 are left out (OPENCV would use them)".to_owned());
+            }
+            Lens::Pinhole
+        }
         None | Some("OPENCV" | "SIMPLE_RADIAL" | "RADIAL" | "FULL_OPENCV" | "PERSPECTIVE") => {
             if k[3] != 0.0 {
                 notes.push("k4 counts for fisheye lenses only and is left out".to_owned());
@@ -230,37 +249,73 @@ pub(super) fn read(path: &Path, split: Option<Split>) -> Result<PhotoSet> {
             .collect(),
     };
     let mut missing = Vec::new();
+    let mut unmasked = Vec::new();
     for frame in &decoded.frames {
         let Some(file) = existing(folder, &frame.file_path) else {
             missing.push(frame.file_path.clone());
             continue;
         };
+        // Without its mask, a photo would teach what the mask hides.
+        let Some(mask) = mask_of(frame, folder, &file) else {
+            unmasked.push(frame.mask_path.clone().unwrap_or_default());
+            continue;
+        };
         let split = split.unwrap_or_else(|| listed_split(&decoded.file_names, &frame.file_path));
         set.photos.push(
-            entry(frame, folder, file, split)
+            entry(frame, file, mask, split)
                 .map_err(|e| e.at(shorten(&frame.file_path)))
                 .map_err(at)?,
         );
     }
     note_missing(&mut set.notes, &missing, decoded.frames.len());
-    if set.photos.is_empty() {
-        return Err(at(Error::bad_input(format!(
-            "none of its {} photos is there",
-            decoded.frames.len()
-        ))
-        .with_hint(
-            "keep the photos beside the file, under the names in file_path",
-        )));
+    if let Some(first) = unmasked.first() {
+        set.notes.push(Note {
+            code: "missing-mask",
+            text: format!(
+                "the masks of {} photos are not there, and the photos are left out (the first mask is {})",
+                unmasked.len(),
+                shorten(first)
+            ),
+        });
     }
-    if split.is_none() && decoded.file_names.iter().all(Option::is_none) {
-        hold_out(&mut set);
+    if set.photos.is_empty() {
+        let hint = if unmasked.is_empty() {
+            "keep the photos beside the file, under the names in file_path"
+        } else {
+            "keep the masks beside the photos, or take mask_path out"
+        };
+        return Err(at(Error::bad_input(format!(
+            "none of its {} photos is there{}",
+            decoded.frames.len(),
+            if unmasked.is_empty() {
+                ""
+            } else {
+                " with its mask"
+            },
+        ))
+        .with_hint(hint)));
+    }
+    if split.is_none() {
+        if decoded.file_names.iter().all(Option::is_none) {
+            hold_out(&mut set);
+        } else if !set.photos.iter().any(|p| p.split == Split::Test) {
+            // nerfstudio measures on its validation photos.
+            for photo in &mut set.photos {
+                if photo.split == Split::Validation {
+                    photo.split = Split::Test;
+                }
+            }
+        }
     }
     Ok(set)
 }
 
 fn listed_split(lists: &[Option<Vec<String>>; 3], name: &str) -> Split {
-    let holds =
-        |list: &Option<Vec<String>>| list.as_ref().is_some_and(|l| l.iter().any(|n| n == name));
+    let name = plain(name);
+    let holds = |list: &Option<Vec<String>>| {
+        list.as_ref()
+            .is_some_and(|l| l.iter().any(|n| plain(n) == name))
+    };
     if holds(&lists[0]) {
         Split::Train
     } else if holds(&lists[2]) {
@@ -272,54 +327,74 @@ fn listed_split(lists: &[Option<Vec<String>>; 3], name: &str) -> Split {
     }
 }
 
+/// A file's name as it is shown and compared: lists and `file_path` may differ in "./" and separators.
+fn plain(name: &str) -> String {
+    name.replace('\\', "/").trim_start_matches("./").to_owned()
+}
+
+/// The mask of a photo; `None` where one is named and is not there.
+fn mask_of(frame: &TransformsFrame, folder: &Path, file: &Path) -> Option<Option<MaskFile>> {
+    if let Some(mask) = &frame.mask_path {
+        return Some(Some(MaskFile::IgnoreBlack(existing(folder, mask)?)));
+    }
+    let mask = file.file_stem().and_then(|stem| {
+        let mask = file.with_file_name(format!("dynamic_mask_{}.png", stem.to_string_lossy()));
+        mask.is_file().then_some(MaskFile::IgnoreNonZero(mask))
+    });
+    Some(mask)
+}
+
 fn entry(
     frame: &TransformsFrame,
-    folder: &Path,
     file: std::path::PathBuf,
+    mask: Option<MaskFile>,
     split: Split,
 ) -> Result<PhotoEntry> {
     let [width, height] = match frame.size {
         Some(size) => size,
-        None => crate::picture_in::picture_size(&file)?,
+        None => crate::picture_in::picture_header(&file)?.upright,
     };
-    let focal = frame.focal.unwrap_or_else(|| {
-        let fov = frame.fov_x_rad.unwrap_or(1.0);
-        [0.5 * width as f64 / (0.5 * fov).tan(); 2]
-    });
-    let intrinsics = Intrinsics {
-        width,
-        height,
-        focal,
-        centre: frame
-            .centre
-            .unwrap_or([0.5 * width as f64, 0.5 * height as f64]),
-        lens: frame.lens,
-    };
-    let mask = match &frame.mask_path {
-        Some(mask) => existing(folder, mask).map(MaskFile::IgnoreBlack),
-        None => file.file_stem().and_then(|stem| {
-            let mask = file.with_file_name(format!("dynamic_mask_{}.png", stem.to_string_lossy()));
-            mask.is_file().then_some(MaskFile::IgnoreNonZero(mask))
-        }),
-    };
-    if let (Some(named), None) = (&frame.mask_path, &mask) {
-        return Err(
-            Error::bad_input(format!("its mask {} is not there", shorten(named)))
-                .with_hint("put the mask beside the photo, or take mask_path out"),
-        );
-    }
-    Ok(PhotoEntry {
-        name: frame.file_path.trim_start_matches("./").to_owned(),
+    let mut photo = PhotoEntry {
+        name: plain(&frame.file_path),
         path: file,
         camera: LensCamera {
-            intrinsics,
+            intrinsics: frame.intrinsics(width, height),
             world_from_camera: frame.world_from_camera,
         },
         split,
         mask,
         bounds: None,
         sharpness: frame.sharpness,
-    })
+        turned: 0,
+        smaller: Vec::new(),
+    };
+    if frame.size.is_some() {
+        with_orientation(&mut photo)?;
+    }
+    Ok(photo)
+}
+
+impl TransformsFrame {
+    /// The intrinsics for a photo of this size, which must be the stated one where there is one.
+    pub fn intrinsics(&self, width: usize, height: usize) -> Intrinsics {
+        let focal = self.focal.unwrap_or_else(|| {
+            let focal = |side: usize, fov: f64| 0.5 * side as f64 / (0.5 * fov).tan();
+            let across = focal(width, self.fov_x_rad.unwrap_or(1.0));
+            [
+                across,
+                self.fov_y_rad.map_or(across, |fov| focal(height, fov)),
+            ]
+        });
+        Intrinsics {
+            width,
+            height,
+            focal,
+            centre: self
+                .centre
+                .unwrap_or([0.5 * width as f64, 0.5 * height as f64]),
+            lens: self.lens,
+        }
+    }
 }
 
 /// `transforms_train.json` with, as far as they are there, `transforms_val.json` and
@@ -341,13 +416,14 @@ pub(super) fn read_synthetic(folder: &Path) -> Result<PhotoSet> {
                     set.notes.extend(more.notes);
                 }
                 // The published set is often cut down to its training views.
-                Err(e) if split == Split::Validation => {
-                    set.notes.push(Note {
-                        code: "no-validation",
-                        text: e.to_string(),
-                    });
-                }
-                Err(e) => return Err(e),
+                Err(e) if decode_transforms(&read_file(&path)?).is_err() => return Err(e),
+                Err(e) => set.notes.push(Note {
+                    code: match split {
+                        Split::Validation => "no-validation",
+                        _ => "no-test",
+                    },
+                    text: format!("{name} is left out: {e}"),
+                }),
             }
         }
     }

@@ -2,13 +2,16 @@
 
 use crate::fit::{CameraList, FIELD_FILE};
 use packshot_core::{Context, Error, Image, Message, Result, colour};
-use packshot_formats::photo_sets::decode_transforms;
+use packshot_formats::photo_sets::{TransformsFrame, decode_transforms};
 use packshot_formats::{PartialFolder, write_file, write_png};
-use packshot_geometry::lens::{Intrinsics, LensCamera};
+use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
 use packshot_nerf::field::View;
 use packshot_nerf::fitted::Fitted;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// Largest view in pixels.
+const MAX_PIXELS: usize = 1 << 26;
 
 /// Which views to render.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +20,7 @@ pub enum Views {
     HeldOut,
     /// So many from all round.
     Turntable(usize),
-    /// Those of a `transforms.json`.
+    /// Those of a `transforms.json`, or of a `cameras.json` as a fit has it.
     Cameras(PathBuf),
 }
 
@@ -103,33 +106,60 @@ fn cameras(views: &Views, list: &CameraList, fitted: &Fitted) -> Result<Vec<(Str
             crate::input::check(path)?;
             let bytes = std::fs::read(path)
                 .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-            let set = decode_transforms(&bytes).map_err(|e| e.at(path.display()))?;
-            let first = list
-                .cameras
-                .first()
-                .map_or([256, 256], |c| [c.width, c.height]);
-            let cameras = set.frames.iter().enumerate().map(|(i, frame)| {
-                let [width, height] = frame.size.unwrap_or(first);
-                let mut intrinsics =
-                    Intrinsics::from_fov_x(width, height, frame.fov_x_rad.unwrap_or(0.8));
-                if let Some(focal) = frame.focal {
-                    intrinsics.focal = focal;
-                }
-                if let Some(centre) = frame.centre {
-                    intrinsics.centre = centre;
-                }
-                intrinsics.lens = frame.lens;
-                (
-                    format!("{i:03}"),
+            let at = |e: Error| e.at(path.display());
+            let cameras: Vec<LensCamera> = if CameraList::is_one(&bytes) {
+                let own = CameraList::decode(&bytes).map_err(at)?;
+                let cameras = own.cameras.iter().map(|c| c.camera());
+                cameras.collect::<Result<_>>().map_err(at)?
+            } else {
+                let set = decode_transforms(&bytes).map_err(at)?;
+                let first = list
+                    .cameras
+                    .first()
+                    .map_or([256, 256], |c| [c.width, c.height]);
+                let camera = |frame: &TransformsFrame| {
+                    let [width, height] = frame.size.unwrap_or(first);
                     LensCamera {
-                        intrinsics,
+                        intrinsics: frame.intrinsics(width, height),
                         world_from_camera: frame.world_from_camera,
-                    },
-                )
+                    }
+                };
+                set.frames.iter().map(camera).collect()
+            };
+            if cameras.is_empty() {
+                return Err(at(Error::bad_input("there are no cameras in this file")
+                    .with_hint(
+                        "give a transforms.json with frames, or a cameras.json",
+                    )));
+            }
+            let named = cameras.into_iter().enumerate().map(|(i, camera)| {
+                check(&camera.intrinsics).map_err(|e| at(e.at(format!("camera {i}"))))?;
+                Ok((format!("{i:03}"), camera))
             });
-            Ok(cameras.collect())
+            named.collect()
         }
     }
+}
+
+/// Refuses views that no one can want.
+fn check(intrinsics: &Intrinsics) -> Result<()> {
+    let Intrinsics {
+        width,
+        height,
+        focal,
+        ..
+    } = *intrinsics;
+    if width == 0 || height == 0 || width.saturating_mul(height) > MAX_PIXELS {
+        return Err(
+            Error::bad_input(format!("a view of {width}×{height} pixels cannot be made"))
+                .with_hint("state a smaller w and h"),
+        );
+    }
+    if focal.iter().any(|f| !f.is_finite() || *f <= 0.0) {
+        return Err(Error::bad_input("the focal length of a view is absurd")
+            .with_hint("fl_x is in pixels, camera_angle_x in radians"));
+    }
+    Ok(())
 }
 
 /// Cameras on a circle around the scene's middle: the photos' median distance and height.
@@ -145,7 +175,19 @@ fn turntable(
         .cameras
         .first()
         .ok_or_else(|| Error::bad_input("the fit has no cameras").with_hint("fit again"))?
-        .camera()?;
+        .camera()?
+        .intrinsics;
+    // A lens without faults, whose middle is that of the picture.
+    let focal = match first.lens {
+        Lens::Equirectangular => [0.5 * first.width as f64; 2],
+        _ => first.focal,
+    };
+    let intrinsics = Intrinsics {
+        focal,
+        centre: [0.5 * first.width as f64, 0.5 * first.height as f64],
+        lens: Lens::Pinhole,
+        ..first
+    };
     let (centre, _) = fitted.cube();
     let centre = centre.map(f64::from);
     let median = |mut values: Vec<f64>| {
@@ -184,8 +226,8 @@ fn turntable(
         (
             format!("{i:03}"),
             LensCamera {
+                intrinsics,
                 world_from_camera: rows,
-                ..first
             },
         )
     });

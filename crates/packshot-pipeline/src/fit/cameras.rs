@@ -110,11 +110,21 @@ impl CameraList {
         crate::input::check(&path)?;
         let bytes =
             std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-        serde_json::from_slice(&bytes).map_err(|e| {
+        Self::decode(&bytes).map_err(|e| e.at(path.display()).with_hint("fit again"))
+    }
+
+    /// Parses the bytes of a `cameras.json`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|e| {
             Error::bad_input(format!("these are no cameras of a fit: {e}"))
-                .at(path.display())
-                .with_hint("fit again")
+                .with_hint("copy the cameras.json of a fit and change the poses in it")
         })
+    }
+
+    /// Whether the bytes are JSON with a list of cameras, which a `transforms.json` has not.
+    pub(crate) fn is_one(bytes: &[u8]) -> bool {
+        serde_json::from_slice::<serde_json::Value>(bytes)
+            .is_ok_and(|value| value.get("cameras").is_some())
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {

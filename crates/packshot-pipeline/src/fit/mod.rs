@@ -8,7 +8,10 @@ mod poses;
 pub mod product;
 mod record;
 mod refined;
+mod registration;
 mod run;
+mod sharpness;
+mod so_far;
 mod trainers;
 pub(crate) mod voxels;
 
@@ -18,6 +21,7 @@ pub use measure::ViewScore;
 pub use product::{CropChoice, Kept};
 pub use record::{CurvePoint, FitReport};
 pub use refined::PoseChange;
+pub use registration::{MissingPhoto, Registration};
 pub use trainers::PlanRecord;
 
 use packshot_core::{Context, Error, ErrorKind, Message, Result};
@@ -151,26 +155,27 @@ pub fn fit(
     context: &Context<'_>,
 ) -> Result<FitReport> {
     settings.check()?;
-    let set = match settings.poses {
+    let (set, registration) = match settings.poses {
         PoseSource::Given => {
             let set = read_photo_set(photos)?;
             prepare_folder(target, settings.resume, force)?;
-            set
+            (set, None)
         }
         PoseSource::Colmap => {
             prepare_folder(target, settings.resume, force)?;
-            poses::by_colmap(photos, target, context).inspect_err(|_| {
+            let (set, found) = poses::by_colmap(photos, target, context).inspect_err(|_| {
                 // What is not empty stays.
                 for folder in [target.join("views"), target.to_owned()] {
                     let _ = std::fs::remove_dir(folder);
                 }
-            })?
+            })?;
+            (set, Some(found))
         }
     };
     for note in &set.notes {
         context.warn(note.code, note.text.clone(), None);
     }
-    let result = run::run(&set, target, settings, context);
+    let result = run::run(&set, registration, target, settings, context);
     if let Err(error) = result {
         let checkpoint = target.join(CHECKPOINT_FILE);
         let asked_wrongly = error.kind() == ErrorKind::Usage;
@@ -202,17 +207,21 @@ fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
             .at(checkpoint.display())
             .with_hint("leave --resume out to start a fit"));
     }
-    // Empty folders and COLMAP's work are in nobody's way.
-    let filled = std::fs::read_dir(target).is_ok_and(|entries| {
-        let mut entries = entries.filter_map(|e| Some(e.ok()?.path()));
-        entries.any(|path| {
-            let empty = std::fs::read_dir(&path).is_ok_and(|mut inside| inside.next().is_none());
-            !empty && !path.ends_with(poses::WORK)
-        })
-    });
-    let ours = [CHECKPOINT_FILE, FIELD_FILE, cameras::CAMERAS_FILE]
+    // A killed run leaves files that never got their names.
+    for path in entries(target).filter(|path| is_temporary(path)) {
+        let _ = std::fs::remove_file(path);
+    }
+    // Empty folders, COLMAP's work and a run that was stopped before its first checkpoint are in
+    // nobody's way.
+    let ours = [CHECKPOINT_FILE, FIELD_FILE]
         .iter()
         .any(|name| target.join(name).is_file());
+    let early = [cameras::CAMERAS_FILE, PREVIEW_FILE, so_far::TRAINING_FILE];
+    let filled = entries(target).any(|path| {
+        let empty = path.is_dir() && entries(&path).next().is_none();
+        let started = !ours && early.iter().any(|name| path.ends_with(name));
+        !empty && !started && !path.ends_with(poses::WORK)
+    });
     if filled && !resume && !(force && ours) {
         let error = Error::usage(format!("{} already exists", target.display()));
         return Err(if ours {
@@ -229,6 +238,7 @@ fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
             CHECKPOINT_FILE,
             FIELD_FILE,
             REPORT_FILE,
+            so_far::TRAINING_FILE,
             product::PRODUCT_FILE,
             "report.md",
         ] {
@@ -240,4 +250,32 @@ fn prepare_folder(target: &Path, resume: bool, force: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a folder holds; nothing where there is none.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+/// Whether a name is one that a file of a fit has until it is whole.
+fn is_temporary(path: &Path) -> bool {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else {
+        return false;
+    };
+    let ours = [
+        CHECKPOINT_FILE,
+        FIELD_FILE,
+        PREVIEW_FILE,
+        REPORT_FILE,
+        cameras::CAMERAS_FILE,
+        so_far::TRAINING_FILE,
+    ];
+    name.ends_with(".tmp")
+        && ours
+            .iter()
+            .any(|file| name.strip_prefix('.').is_some_and(|n| n.starts_with(file)))
+        && path.is_file()
 }

@@ -1,7 +1,7 @@
 //! The photos of a set in memory.
 
 use packshot_core::{Context, Error, Image, Result};
-use packshot_formats::photo_sets::{PhotoEntry, PhotoSet, Split};
+use packshot_formats::photo_sets::{LoadedPhoto, Note, PhotoEntry, PhotoSet, Split};
 use packshot_nerf::field::Photo;
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -12,13 +12,18 @@ pub(crate) struct Named {
     pub(crate) photo: Photo,
 }
 
-/// Loads the photos of a split, several at a time.
+/// Loads the photos of a split, several at a time, and notes what is odd about them.
 pub(crate) fn load(
     set: &PhotoSet,
     split: Split,
     downscale: usize,
+    notes: &mut Vec<Note>,
     context: &Context<'_>,
 ) -> Result<Vec<Named>> {
+    let mut note = |code: &'static str, text: String, hint: Option<&str>| {
+        context.warn(code, text.clone(), hint);
+        notes.push(Note { code, text });
+    };
     let entries: Vec<&PhotoEntry> = set.photos.iter().filter(|p| p.split == split).collect();
     let stage = Mutex::new(context.stage("load", Some(entries.len() as u64)));
     let mut loaded = entries
@@ -36,10 +41,20 @@ pub(crate) fn load(
         stage.finish();
     }
     if let Some((name, _)) = loaded.iter().find(|(_, p)| p.proportions_differ) {
-        context.warn(
+        note(
             "photo-size",
-            format!("the proportions of {name} are not those that its camera states; it is stretched to them"),
+            format!(
+                "the proportions of {name} are not those that its camera states; it is stretched to them"
+            ),
             Some("give the photos that the cameras were found with"),
+        );
+    }
+    let hidden = |p: &LoadedPhoto| p.ignored.as_ref().is_some_and(|m| m.iter().all(|i| *i));
+    if let Some((name, _)) = loaded.iter().find(|(_, p)| hidden(p)) {
+        note(
+            "all-masked",
+            format!("the mask of {name} leaves nothing of it"),
+            Some("black pixels of a mask are left out, white ones count"),
         );
     }
     let first = loaded
@@ -49,7 +64,7 @@ pub(crate) fn load(
         .iter()
         .find(|(_, p)| Some((p.image.width(), p.image.height())) != first);
     if let Some((name, _)) = other {
-        context.warn(
+        note(
             "two-sizes",
             format!("the photos differ in size (such as {name}); each counts with its own"),
             None,

@@ -3,15 +3,16 @@
 use super::measure::ViewScore;
 use super::product::Kept;
 use super::refined::PoseChange;
+use super::registration::Registration;
 use super::trainers::PlanRecord;
-use super::{FitSettings, REPORT_FILE};
+use super::{Effort, FitSettings, REPORT_FILE};
 use packshot_core::{CpuLevel, Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::Path;
 
 /// A moment of the training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Training time.
     pub secs: f64,
@@ -46,12 +47,17 @@ pub struct FitReport {
     pub shaded_samples: u64,
     /// Photos trained on.
     pub photos: usize,
-    /// Photos that the set itself calls the least sharp, when it says so.
+    /// Photos less than half as sharp as the middle one, by the set's own word or their pixels.
     pub blurred: Vec<String>,
     /// How far the poses were corrected, with `--refine-poses`; held-out photos were then measured
     /// at the poses that the field gives them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pose_change: Option<PoseChange>,
+    /// What was noticed about the set, such as photos that are not there.
+    pub notes: Vec<String>,
+    /// With `--poses colmap`: how many photos have a camera, and why others have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// Share of the scene's cells that hold anything, where the field keeps count.
     pub occupied: Option<f64>,
     /// Threads.
@@ -97,9 +103,16 @@ impl FitReport {
             ),
             _ => writeln!(text, "No photo was held out, so nothing was measured.\n"),
         };
+        let effort = match self.settings.effort {
+            Effort::Steps(steps) => format!("{steps} steps"),
+            Effort::Secs(secs) => format!("{secs:.0} s"),
+        };
         let _ = writeln!(
             text,
-            "| | |\n|---|---|\n| photos trained on | {} |\n| steps | {} |\n| rays | {} ({:.0} a second) |\n| samples | {} ({:.2} M a second) |\n| threads | {}, {} |\n",
+            "| | |\n|---|---|\n| field | {}, for {effort}, photos {}× smaller, seed {} |\n| photos trained on | {} |\n| steps | {} |\n| rays | {} ({:.0} a second) |\n| samples | {} ({:.2} M a second) |\n| threads | {}, {} |\n",
+            self.settings.field.name(),
+            self.settings.downscale,
+            self.settings.seed,
             self.photos,
             self.steps,
             self.rays,
@@ -135,14 +148,8 @@ impl FitReport {
                 "The product, {x:.3} × {y:.3} × {z:.3} m; {ground}.\n\n![the product from four sides](product.png)\n"
             );
         }
-        text.push_str("![PSNR against time](loss.png)\n\nGrey: training rays. Red: held-out photos. A line every 5 dB.\n");
-        if !self.blurred.is_empty() {
-            let _ = writeln!(
-                text,
-                "\nThe least sharp photos: {}.",
-                self.blurred.join(", ")
-            );
-        }
+        text.push_str("![PSNR against time](loss.png)\n\nPSNR in dB against seconds of training. Grey: training rays. Red: held-out photos.\n");
+        self.photos_in_words(&mut text);
         if !self.views.is_empty() {
             text.push_str("\n## Held-out photos\n\nLeft the photo, right the field.\n\n| photo | PSNR | SSIM | |\n|---|---|---|---|\n");
             for (i, view) in self.views.iter().enumerate() {
@@ -157,5 +164,32 @@ impl FitReport {
             }
         }
         text
+    }
+
+    /// What was noticed about the photos.
+    fn photos_in_words(&self, text: &mut String) {
+        if let Some(found) = &self.registration {
+            let _ = writeln!(
+                text,
+                "\n## Cameras\n\nCOLMAP placed {} of {} photos.\n",
+                found.registered, found.photos
+            );
+            for photo in &found.missing {
+                let _ = writeln!(text, "- {}: {}", photo.name, photo.why);
+            }
+        }
+        if !self.notes.is_empty() || !self.blurred.is_empty() {
+            text.push_str("\n## Photos\n\n");
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "- {note}");
+        }
+        if !self.blurred.is_empty() {
+            let _ = writeln!(
+                text,
+                "- less than half as sharp as most: {}",
+                self.blurred.join(", ")
+            );
+        }
     }
 }

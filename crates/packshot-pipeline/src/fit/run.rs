@@ -7,6 +7,9 @@ use super::photos::{Named, load};
 use super::product::{CropChoice, keep};
 use super::record::{CurvePoint, FitReport};
 use super::refined::refine;
+use super::registration::Registration;
+use super::sharpness::blurred;
+use super::so_far::SoFar;
 use super::trainers::AnyTrainer;
 use super::{Effort, FitSettings, PREVIEW_FILE};
 use packshot_core::{Context, Error, ErrorKind, Image, Message, Result, cpu_level};
@@ -28,35 +31,27 @@ const PREVIEW_SIDE: usize = 256;
 /// Moments of the curve.
 const CURVE_POINTS: f64 = 50.0;
 
-/// Counts of a run.
-#[derive(Default)]
-struct Totals {
-    rays: u64,
-    samples: u64,
-    shaded: u64,
-    /// Fading mean of the squared error.
-    mse: f64,
-    secs: f64,
-    curve: Vec<CurvePoint>,
-}
-
-impl Totals {
-    fn decibels(&self) -> f64 {
-        -10.0 * self.mse.max(1e-10).log10()
-    }
-}
-
 pub(super) fn run(
     set: &PhotoSet,
+    registration: Option<Registration>,
     target: &Path,
     settings: &FitSettings,
     context: &Context<'_>,
 ) -> Result<FitReport> {
-    let train = load(set, Split::Train, settings.downscale, context)?;
-    let mut held_out = load(set, Split::Test, settings.downscale, context)?;
+    let mut notes = set.notes.clone();
+    let mut load = |split| load(set, split, settings.downscale, &mut notes, context);
+    let (train, mut held_out) = (load(Split::Train)?, load(Split::Test)?);
+    let blurred = blurred(set, train.iter().chain(&held_out));
+    if let Some(first) = blurred.first() {
+        let text = format!(
+            "{} photos are less than half as sharp as most (such as {first}); the report names them",
+            blurred.len()
+        );
+        context.warn("blurred", text, Some("a fit without them may be sharper"));
+    }
     let names: Vec<String> = train.iter().map(|n| n.name.clone()).collect();
-    let mut trained: Vec<LensCamera> = train.iter().map(|n| n.photo.camera).collect();
-    let cameras = camera_list(&names, &trained, &held_out);
+    let mut seen_from: Vec<LensCamera> = train.iter().map(|n| n.photo.camera).collect();
+    let cameras = camera_list(&names, &seen_from, &held_out);
     let preview = held_out.first().or(train.first()).map(|n| n.photo.camera);
     let photos: Vec<Photo> = train.into_iter().map(|n| n.photo).collect();
     let count = photos.len();
@@ -65,11 +60,26 @@ pub(super) fn run(
     let mut trainer = AnyTrainer::start(photos, set, target, settings)?;
     announce(&trainer, &cameras, settings, context);
     cameras.write(target)?;
-    let mut totals = Totals {
-        secs: started.elapsed().as_secs_f64(),
-        ..Totals::default()
+    let mut totals = if settings.resume {
+        SoFar::read(target, trainer.steps())
+    } else {
+        SoFar {
+            secs: started.elapsed().as_secs_f64(),
+            ..SoFar::default()
+        }
     };
-    train_all(
+    if done(&trainer, &totals, settings) >= 1.0 {
+        context.warn(
+            "nothing-left",
+            format!(
+                "the field has been trained for {:.0} s and {} steps already, which is all that is asked for",
+                totals.secs,
+                trainer.steps()
+            ),
+            Some("give a longer --time, or more --steps, to go on"),
+        );
+    }
+    let trained = train_all(
         &mut trainer,
         target,
         settings,
@@ -77,11 +87,17 @@ pub(super) fn run(
         preview,
         &mut totals,
         context,
-    )?;
-    let pose_change = refine(&trainer, &mut trained, &mut held_out, context)?;
-    let cameras = camera_list(&names, &trained, &held_out);
+    );
+    if let Err(stop) = trained {
+        if stop.kind() == ErrorKind::Cancelled {
+            save(&trainer, &totals, target, false)?;
+        }
+        return Err(stop);
+    }
+    let pose_change = refine(&trainer, &mut seen_from, &mut held_out, context)?;
+    let cameras = camera_list(&names, &seen_from, &held_out);
     cameras.write(target)?;
-    trainer.save(target, true)?;
+    save(&trainer, &totals, target, true)?;
 
     let stage = context.stage("measure", Some(held_out.len() as u64));
     let mut number = 0;
@@ -124,8 +140,10 @@ pub(super) fn run(
         samples: totals.samples,
         shaded_samples: totals.shaded,
         photos: count,
-        blurred: blurred(set),
+        blurred,
         pose_change,
+        notes: notes.into_iter().map(|n| n.text).collect(),
+        registration,
         occupied: trainer.occupied(),
         threads: crate::machine::threads(),
         cpu_level: cpu_level(),
@@ -151,6 +169,20 @@ fn camera_list(names: &[String], trained: &[LensCamera], held_out: &[Named]) -> 
     }
 }
 
+/// Writes the checkpoint with what the training has taken so far.
+fn save(trainer: &AnyTrainer, totals: &SoFar, target: &Path, done: bool) -> Result<()> {
+    totals.write(target, trainer.steps())?;
+    trainer.save(target, done)
+}
+
+/// How much of the training is done, 0 to 1.
+fn done(trainer: &AnyTrainer, totals: &SoFar, settings: &FitSettings) -> f64 {
+    match settings.effort {
+        Effort::Steps(steps) => trainer.steps() as f64 / steps as f64,
+        Effort::Secs(secs) => totals.secs / secs,
+    }
+}
+
 /// Says what the run will cost.
 fn announce(
     trainer: &AnyTrainer,
@@ -171,7 +203,7 @@ fn train_all(
     settings: &FitSettings,
     held_out: &[Named],
     preview: Option<LensCamera>,
-    totals: &mut Totals,
+    totals: &mut SoFar,
     context: &Context<'_>,
 ) -> Result<()> {
     let first = trainer.steps();
@@ -181,13 +213,13 @@ fn train_all(
     };
     let mut stage = context.stage("train", total);
     let mut unsaid = 0;
-    let (mut said, mut saved, mut shown) = (0.0, totals.secs, totals.secs);
-    let (mut next_curve, mut next_eval) = (1.0 / CURVE_POINTS, 0.1);
+    let begun = totals.secs;
+    let (mut said, mut saved, mut shown) = (begun, begun, begun);
+    let start = done(trainer, totals, settings);
+    let after = |parts: f64| ((start * parts).floor() + 1.0) / parts;
+    let (mut next_curve, mut next_eval) = (after(CURVE_POINTS), after(10.0));
     loop {
-        let progress = match settings.effort {
-            Effort::Steps(steps) => trainer.steps() as f64 / steps as f64,
-            Effort::Secs(secs) => totals.secs / secs,
-        };
+        let progress = done(trainer, totals, settings);
         if progress >= 1.0 {
             break;
         }
@@ -197,11 +229,8 @@ fn train_all(
         totals.rays += report.rays as u64;
         totals.samples += report.samples as u64;
         totals.shaded += report.shaded as u64;
-        let fade = if trainer.steps() == first + 1 {
-            0.0
-        } else {
-            0.95
-        };
+        // A checkpoint of another version has no mean to go on with.
+        let fade = if totals.mse == 0.0 { 0.0 } else { 0.95 };
         totals.mse = fade * totals.mse + (1.0 - fade) * report.mse;
         stage.add_flop(trainer.flop_per_sample() * report.shaded as f64);
         unsaid += 1;
@@ -209,19 +238,20 @@ fn train_all(
         if totals.secs - said >= PROGRESS_SECS {
             said = totals.secs;
             let left = match settings.effort {
-                Effort::Secs(secs) => format!(", {:.0} s left", (secs - totals.secs).max(0.0)),
-                Effort::Steps(_) => String::new(),
+                Effort::Secs(secs) => secs - totals.secs,
+                Effort::Steps(_) => {
+                    (totals.secs - begun) * (1.0 - progress) / (progress - start).max(1e-9)
+                }
             };
             let note = format!(
-                "{:.2} dB, loss {:.5}, {:.0} rays/s{left}",
+                "step {}, {:.2} dB, loss {:.5}, {:.0} rays/s, {:.0} s left",
+                trainer.steps(),
                 totals.decibels(),
                 totals.mse,
-                totals.rays as f64 / totals.secs
+                totals.rays as f64 / totals.secs,
+                left.max(0.0)
             );
-            if let Err(stop) = stage.advance(unsaid, Some(note)) {
-                trainer.save(target, false)?;
-                return Err(stop);
-            }
+            stage.advance(unsaid, Some(note))?;
             unsaid = 0;
         }
         if progress >= next_curve {
@@ -248,7 +278,7 @@ fn train_all(
         }
         if totals.secs - saved >= CHECKPOINT_SECS {
             saved = totals.secs;
-            trainer.save(target, false)?;
+            save(trainer, totals, target, false)?;
         }
     }
     stage.advance(unsaid, None)?;
@@ -292,18 +322,4 @@ fn side_by_side(left: &Image, right: &Image) -> Result<Image> {
         .collect();
     Image::from_raw(2 * left.width(), left.height(), 3, data)
         .ok_or_else(|| Error::internal("two pictures of one view differ in size"))
-}
-
-/// Photos whose stated sharpness is less than half of the middle one's.
-fn blurred(set: &PhotoSet) -> Vec<String> {
-    let mut values: Vec<f64> = set.photos.iter().filter_map(|p| p.sharpness).collect();
-    values.sort_by(f64::total_cmp);
-    let Some(middle) = values.get(values.len() / 2).copied() else {
-        return Vec::new();
-    };
-    set.photos
-        .iter()
-        .filter(|p| p.sharpness.is_some_and(|s| s < 0.5 * middle))
-        .map(|p| p.name.clone())
-        .collect()
 }

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Kind of field: `hash` (fast) or `mlp` (the classic network) [default: hash]
     #[arg(long, env = "PACKSHOT_FIELD", hide_env = true, value_name = "NAME")]
     pub field: Option<Field>,
-    /// Train so many steps; the result is then the same on every run
+    /// Train so many steps, those of a resumed fit among them; the result is then the same on every run
     #[arg(
         long,
         env = "PACKSHOT_STEPS",
@@ -44,7 +44,7 @@ pub(crate) struct Options {
         conflicts_with = "time"
     )]
     pub steps: Option<u64>,
-    /// Train so long, such as 60s, 5m or 1h [default: 5m]
+    /// Train so long, such as 60s, 5m or 1h; with --resume, what was trained before counts [default: 5m]
     #[arg(long, env = "PACKSHOT_TIME", hide_env = true, value_name = "TIME")]
     #[serde(deserialize_with = "crate::layers::from_text")]
     pub time: Option<Seconds>,

@@ -28,7 +28,7 @@ pub(crate) struct Which {
     /// Render N views from all round
     #[arg(long, value_name = "N")]
     pub turntable: Option<usize>,
-    /// Render the cameras of a transforms.json
+    /// Render the cameras of a transforms.json, or of a cameras.json as the fit has it
     #[arg(long, value_name = "FILE")]
     pub cameras: Option<PathBuf>,
 }

@@ -92,13 +92,13 @@ impl Gpu {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "the scene's {label} take {:.0} MB, and the device allows {:.0} MB in one piece",
+                    "the {label} take {:.0} MB, and the device allows {:.0} MB in one piece",
                     size as f64 / 1e6,
                     most as f64 / 1e6
                 ),
             )
             .at(&self.info().name)
-            .with_hint("use --device cpu, or an asset with fewer triangles, points or texels"));
+            .with_hint("use --device cpu, or something smaller: fewer triangles, points, texels or entries"));
         }
         let buffer = self.device.create_buffer(&BufferDescriptor {
             label: Some(label),

@@ -10,8 +10,10 @@ mod buffer;
 mod device;
 mod fault;
 mod kernel;
+mod pace;
 
 pub use adapter::{AdapterInfo, AdapterKind, Choice, adapters};
 pub use buffer::Buffer;
 pub use device::Gpu;
 pub use kernel::{Bindings, Kernel, Run, Slot};
+pub use pace::Pace;

@@ -79,7 +79,7 @@ fn evaluate(
         march: plan.march,
         occupancy: trainer.occupancy(),
         appearance: &appearance,
-        subpixels: plan.train.subpixels,
+        pixel_rays: plan.train.pixel_rays,
     };
     let (mut decibels, mut similarity, mut samples) = (0.0, 0.0, 0);
     for (camera, image) in held_out {
@@ -145,8 +145,8 @@ fn main() -> Result<()> {
             "appearance" => plan.shape.appearance = number as usize,
             "near" => plan.march.near = number as f32,
             "cone" => plan.march.cone = number as f32,
-            "sub" => plan.train.subpixels = number as usize,
-            "subfrom" => plan.train.subpixels_from = number as f32,
+            "pixel_rays" => plan.train.pixel_rays = number as usize,
+            "pixel_rays_from" => plan.train.pixel_rays_from = number as f32,
             "views" => held_out.truncate(number as usize),
             "evals" => evaluations = number,
             "dir" => dir = Some(value.to_owned()),
@@ -209,7 +209,7 @@ fn main() -> Result<()> {
             march: plan.march,
             occupancy: trainer.occupancy(),
             appearance: &appearance,
-            subpixels: plan.train.subpixels,
+            pixel_rays: plan.train.pixel_rays,
         };
         for (i, (camera, image)) in held_out.iter().enumerate().take(4) {
             let view = render(&what, camera, &CancelToken::default())?.on([1.0; 3]);

@@ -4,9 +4,10 @@ use crate::classic::block::{Block as ClassicBlock, Prepared as ClassicPrepared};
 use crate::classic::{ClassicFile, ClassicView, render_classic};
 use crate::encoding::spherical;
 use crate::field::block::{Block, Prepared};
-use crate::field::{FieldFile, Scene, View, Viewable, render};
+use crate::field::{FieldFile, GpuField, Scene, View, Viewable, render};
 use packshot_core::{CancelToken, Error, Result};
 use packshot_geometry::lens::LensCamera;
+use packshot_gpu::Gpu;
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -39,11 +40,15 @@ impl Fitted {
     /// # Errors
     /// `Cancelled`.
     pub fn render(&self, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
-        let subpixels = match self {
-            Self::Hash(file) => file.plan.train.subpixels,
+        self.render_with(camera, self.pixel_rays(), cancel)
+    }
+
+    /// Rays through each pixel of a view: as many as it was trained with.
+    pub fn pixel_rays(&self) -> usize {
+        match self {
+            Self::Hash(file) => file.plan.train.pixel_rays,
             Self::Classic(_) => 1,
-        };
-        self.render_with(camera, subpixels, cancel)
+        }
     }
 
     /// Renders what a camera sees along one ray a pixel, as depth maps want it: the mean of two
@@ -58,7 +63,7 @@ impl Fitted {
     fn render_with(
         &self,
         camera: &LensCamera,
-        subpixels: usize,
+        pixel_rays: usize,
         cancel: &CancelToken,
     ) -> Result<View> {
         match self {
@@ -70,7 +75,7 @@ impl Fitted {
                     march: file.plan.march,
                     occupancy: &file.occupancy,
                     appearance: &appearance,
-                    subpixels,
+                    pixel_rays,
                 };
                 render(&what, camera, cancel)
             }
@@ -82,6 +87,30 @@ impl Fitted {
                 render_classic(&what, camera, cancel)
             }
         }
+    }
+
+    /// Puts the field on a GPU, for views.
+    ///
+    /// # Errors
+    /// `Unsupported` for the classic networks and for a field beyond the device's limits, and as
+    /// [`Gpu::check`].
+    pub fn on_gpu(&self, gpu: Gpu) -> Result<GpuField> {
+        let Self::Hash(file) = self else {
+            return Err(
+                Error::unsupported("a classic field is rendered on the processor alone")
+                    .with_hint("use --device cpu"),
+            );
+        };
+        let appearance = file.mean_appearance();
+        let what = Viewable {
+            field: &file.field,
+            scene: file.plan.scene,
+            march: file.plan.march,
+            occupancy: &file.occupancy,
+            appearance: &appearance,
+            pixel_rays: self.pixel_rays(),
+        };
+        GpuField::new(gpu, &what)
     }
 
     /// Middle and half a side of the cube in which the object stands: all that there is for an

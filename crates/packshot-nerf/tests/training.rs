@@ -98,28 +98,32 @@ fn trained(threads: usize, steps: u64) -> (Trainer, Plan) {
 #[test]
 fn a_pixel_is_the_mean_of_the_rays_through_it() {
     let (trainer, plan) = trained(2, 40);
-    let what = |subpixels| Viewable {
+    let what = |pixel_rays| Viewable {
         field: trainer.field(),
         scene: plan.scene,
         march: plan.march,
         occupancy: trainer.occupancy(),
         appearance: &[],
-        subpixels,
+        pixel_rays,
     };
     let camera = photo_at(3.5).camera;
-    let twice = LensCamera {
-        intrinsics: camera.intrinsics.resized(2 * SIDE, 2 * SIDE),
+    let larger = LensCamera {
+        intrinsics: camera.intrinsics.resized(4 * SIDE, 4 * SIDE),
         ..camera
     };
-    let view = render(&what(2), &camera, &CancelToken::default()).unwrap();
-    let large = render(&what(1), &twice, &CancelToken::default()).unwrap();
+    let view = render(&what(4), &camera, &CancelToken::default()).unwrap();
+    let large = render(&what(1), &larger, &CancelToken::default()).unwrap();
     for (pixel, (rgb, opacity)) in view.rgb.iter().zip(&view.opacity).enumerate() {
         let (x, y) = (pixel % SIDE, pixel / SIDE);
-        let four = [0, 1, 2, 3].map(|i| (2 * y + i / 2) * 2 * SIDE + 2 * x + i % 2);
+        // Four of the sixteen smaller pixels, one in each row and column.
+        let four = [0, 2, 1, 3].into_iter().enumerate();
+        let four: Vec<usize> = four
+            .map(|(i, j)| (4 * y + j) * 4 * SIDE + 4 * x + i)
+            .collect();
         let mean = |of: &dyn Fn(usize) -> f32| four.iter().map(|i| of(*i)).sum::<f32>() / 4.0;
         assert!((opacity - mean(&|i| large.opacity[i])).abs() < 1e-4);
-        for c in 0..3 {
-            assert!((rgb[c] - mean(&|i| large.rgb[i][c])).abs() < 1e-4);
+        for (c, value) in rgb.iter().enumerate() {
+            assert!((value - mean(&|i| large.rgb[i][c])).abs() < 1e-4);
         }
     }
     // The middle one of the nearer distances, never a mean of near and far.
@@ -142,7 +146,7 @@ fn a_ball_is_learnt_and_empty_space_is_left_alone() {
         march: plan.march,
         occupancy: trainer.occupancy(),
         appearance: &[],
-        subpixels: plan.train.subpixels,
+        pixel_rays: plan.train.pixel_rays,
     };
     // Not one of the training cameras: half a place on along the spiral.
     let held_out = photo_at(7.5);

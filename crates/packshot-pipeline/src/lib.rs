@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod convert;
 pub mod dataset;
 pub mod eval;
+mod field_renderer;
 pub mod fit;
 pub mod generate;
 pub mod image;

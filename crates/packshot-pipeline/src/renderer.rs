@@ -1,4 +1,5 @@
-//! Where light is traced: on a GPU, or on the processor.
+//! Where light is traced: on a GPU, or on the processor. What chooses a device is shared with
+//! [`crate::field_renderer`].
 
 use packshot_core::{Context, Error, ErrorKind, Result};
 use packshot_gpu::{AdapterInfo, AdapterKind, Choice, Gpu, adapters};
@@ -54,21 +55,7 @@ impl Renderer {
     /// # Errors
     /// As [`Gpu::open`], for a GPU that was asked for by name.
     pub fn open(device: Device, context: &Context<'_>) -> Result<Self> {
-        let opened = match device {
-            Device::Cpu => None,
-            Device::Gpu => Some(open(Choice::Hardware)?),
-            Device::Software => Some(open(Choice::Software)?),
-            Device::Auto => match plan(&adapters()) {
-                Plan { use_gpu: false, .. } => None,
-                Plan { use_gpu: true, .. } => match open(Choice::Hardware) {
-                    Ok(gpu) => Some(gpu),
-                    Err(error) => {
-                        warn(&error, context);
-                        None
-                    }
-                },
-            },
-        };
+        let opened = open_on(device, context, GpuRenderer::new)?;
         Ok(Self {
             gpu: opened,
             may_fall_back: device == Device::Auto,
@@ -78,11 +65,8 @@ impl Renderer {
     /// What is in use, for people and records.
     pub fn name(&self) -> String {
         match &self.gpu {
-            Some(renderer) => {
-                let info = renderer.gpu().info();
-                format!("{} ({})", info.name, info.interface)
-            }
-            None => "processor".to_owned(),
+            Some(renderer) => name_of(renderer.gpu()),
+            None => PROCESSOR.to_owned(),
         }
     }
 
@@ -119,19 +103,50 @@ impl Renderer {
     }
 }
 
-fn open(choice: Choice) -> Result<GpuRenderer> {
-    GpuRenderer::new(Gpu::open(choice)?)
+/// Opens what was asked for and makes it ready; `None` for the processor. `Auto` never fails: a GPU
+/// that does not work is a warning.
+///
+/// # Errors
+/// As [`Gpu::open`] and `make`, for a GPU that was asked for by name.
+pub(crate) fn open_on<T>(
+    device: Device,
+    context: &Context<'_>,
+    make: impl FnOnce(Gpu) -> Result<T>,
+) -> Result<Option<T>> {
+    let open = |choice| Gpu::open(choice).and_then(make);
+    match device {
+        Device::Cpu => Ok(None),
+        Device::Gpu => open(Choice::Hardware).map(Some),
+        Device::Software => open(Choice::Software).map(Some),
+        Device::Auto if !plan(&adapters()).use_gpu => Ok(None),
+        Device::Auto => match open(Choice::Hardware) {
+            Ok(made) => Ok(Some(made)),
+            Err(error) => {
+                warn(&error, context);
+                Ok(None)
+            }
+        },
+    }
+}
+
+/// The name of the path that needs no GPU.
+pub(crate) const PROCESSOR: &str = "processor";
+
+/// A device for people and records.
+pub(crate) fn name_of(gpu: &Gpu) -> String {
+    let info = gpu.info();
+    format!("{} ({})", info.name, info.interface)
 }
 
 /// Whether another device may do better.
-fn is_of_device(error: &Error) -> bool {
+pub(crate) fn is_of_device(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Io | ErrorKind::Unsupported | ErrorKind::OutOfMemory
     )
 }
 
-fn warn(error: &Error, context: &Context<'_>) {
+pub(crate) fn warn(error: &Error, context: &Context<'_>) {
     context.warn(
         "gpu",
         format!("{error}; the processor renders instead"),
@@ -186,7 +201,7 @@ fn plan(adapters: &[AdapterInfo]) -> Plan {
     let hardware = || adapters.iter().filter(|a| a.kind != AdapterKind::Software);
     let processor = |why: String| Plan {
         use_gpu: false,
-        path: "processor".to_owned(),
+        path: PROCESSOR.to_owned(),
         why,
     };
     if let Some(best) = hardware().find(|a| a.lacks.is_none()) {
@@ -213,9 +228,9 @@ pub(crate) fn survey() -> (Vec<GpuAdapter>, String, String) {
     let found = adapters();
     let mut plan = plan(&found);
     if plan.use_gpu
-        && let Err(error) = open(Choice::Hardware)
+        && let Err(error) = Gpu::open(Choice::Hardware).and_then(GpuRenderer::new)
     {
-        plan.path = "processor".to_owned();
+        plan.path = PROCESSOR.to_owned();
         plan.why = error.to_string();
     }
     (

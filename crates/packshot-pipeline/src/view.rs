@@ -1,6 +1,8 @@
 //! `view`: pictures of a fitted field, with depth, opacity and normals.
 
+use crate::field_renderer::FieldRenderer;
 use crate::fit::{CameraList, FIELD_FILE};
+use crate::renderer::Device;
 use packshot_core::{Context, Error, Image, Message, Result, colour};
 use packshot_formats::photo_sets::{TransformsFrame, decode_transforms};
 use packshot_formats::{PartialFolder, write_file, write_png};
@@ -33,6 +35,8 @@ pub struct Rendered {
     pub views: Vec<String>,
     /// Distances that black and white stand for in each view's depth picture, in world units.
     pub depth_ranges: Vec<[f32; 2]>,
+    /// What rendered the last of them: `processor`, or a GPU by name.
+    pub device: String,
     /// Samples asked for.
     pub samples: u64,
     /// Seconds of rendering alone.
@@ -41,14 +45,16 @@ pub struct Rendered {
 
 /// Renders views of the fit in `fit` into the folder `target`: `NAME.png` (straight alpha),
 /// `NAME_depth.png` (near is dark, nothing is white), `NAME_alpha.png`, `NAME_normal.png` (world
-/// axes, from the depth), and `views.json`.
+/// axes, from the depth), and `views.json`. Views of a GPU differ from the processor's by rounding.
 ///
 /// # Errors
-/// `BadInput` for the fit or the cameras' file, `Usage` for the target, `Cancelled`.
+/// `BadInput` for the fit or the cameras' file, `Usage` for the target, `Cancelled`; for a GPU that
+/// was asked for by name, whatever is wrong with it.
 pub fn view(
     fit: &Path,
     target: &Path,
     views: &Views,
+    device: Device,
     force: bool,
     context: &Context<'_>,
 ) -> Result<Rendered> {
@@ -60,17 +66,19 @@ pub fn view(
     let list = CameraList::read(fit)?;
     let cameras = cameras(views, &list, &fitted)?;
     let folder = PartialFolder::create(target, force)?;
+    let mut renderer = FieldRenderer::open(device, &fitted, context)?;
     let mut stage = context.stage("render", Some(cameras.len() as u64));
     let mut done = Rendered {
         folder: target.to_owned(),
         views: Vec::new(),
         depth_ranges: Vec::new(),
+        device: renderer.name(),
         samples: 0,
         render_secs: 0.0,
     };
     for (name, camera) in &cameras {
         let started = std::time::Instant::now();
-        let view = fitted.render(camera, context.cancel_token())?;
+        let view = renderer.render(camera, context)?;
         done.render_secs += started.elapsed().as_secs_f64();
         done.samples += view.samples as u64;
         let range = write_view(folder.path(), name, camera, &view)?;
@@ -79,6 +87,7 @@ pub fn view(
         stage.step()?;
     }
     stage.finish();
+    done.device = renderer.name();
     let json = serde_json::to_vec_pretty(&done)
         .map_err(|e| Error::internal(format!("cannot write views.json: {e}")))?;
     write_file(&folder.path().join("views.json"), &json)?;

@@ -2,7 +2,7 @@
 
 use crate::cli::Globals;
 use crate::commands::{
-    cloud, convert, dataset, eval, fit, generate, image, mesh, models, shoot, train,
+    cloud, convert, dataset, eval, fit, generate, image, mesh, models, shoot, train, view,
 };
 use packshot_core::Error;
 use serde::{Deserialize, Deserializer};
@@ -28,6 +28,7 @@ pub(crate) struct File {
     pub train: train::Options,
     pub eval: eval::Options,
     pub fit: fit::Options,
+    pub view: view::Options,
     pub models: models::Options,
     pub shoot: Box<shoot::Options>,
 }

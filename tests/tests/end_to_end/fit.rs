@@ -77,6 +77,45 @@ fn a_set_becomes_a_field_with_scores_and_views() {
     ] {
         assert!(place.path("shots").join(name).is_file(), "{name}");
     }
+    views_of_both_devices_are_alike(&place);
+}
+
+/// The first view of `fit`, on the processor and on a driver that computes there.
+fn views_of_both_devices_are_alike(place: &Place) {
+    let levels = |device: &str, picture: &str| -> Vec<u8> {
+        let path = place.path(device).join(picture);
+        read_picture(&path).expect("a picture").data().to_vec()
+    };
+    for device in ["cpu", "software"] {
+        let view = ["view", "fit", "--turntable", "1", "--json", "-o", device];
+        let report = place
+            .run([&view[..], &["--device", device]].concat())
+            .expect(0)
+            .json();
+        let name = report["device"].as_str().expect("a name").to_owned();
+        assert_eq!(name == "processor", device == "cpu", "{name}");
+    }
+    for picture in ["000.png", "000_alpha.png", "000_depth.png"] {
+        let (a, b) = (levels("cpu", picture), levels("software", picture));
+        assert_eq!(a.len(), b.len());
+        let difference: u32 = a
+            .iter()
+            .zip(&b)
+            .map(|(a, b)| u32::from(a.abs_diff(*b)))
+            .sum();
+        assert!(difference as usize <= a.len(), "{picture}: {difference}");
+    }
+    let wrong = [
+        "view",
+        "fit",
+        "-o",
+        "x",
+        "--turntable",
+        "1",
+        "--device",
+        "x",
+    ];
+    place.run(wrong).expect_error(2, "device");
 }
 
 #[test]
@@ -262,6 +301,10 @@ fn the_classic_field_is_fitted_viewed_and_gone_on_with() {
         .run(["view", "fit", "-o", "shots", "--turntable", "1"])
         .expect(0);
     assert!(place.path("shots/000_depth.png").is_file());
+    let asked = ["view", "fit", "-o", "x", "--turntable", "1", "--device"];
+    place
+        .run([&asked[..], &["software"]].concat())
+        .expect_error(1, "classic");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Trainer {
                 config,
                 step,
                 share: 1.0 / (3 * CHUNKS * CHUNK) as f32,
-                subpixels: 1,
+                offsets: vec![[0.0; 2]],
                 own: &own,
                 poses: true,
                 blocks: &self.blocks,

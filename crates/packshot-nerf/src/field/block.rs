@@ -153,6 +153,12 @@ impl Block {
         &mut self.inputs[sample * inputs + GEOMETRY..(sample + 1) * inputs]
     }
 
+    /// What the density network says of a sample.
+    #[cfg(test)]
+    pub(crate) fn geometry(&self, shape: &FieldShape, sample: usize) -> &[f32] {
+        &self.inputs[sample * shape.colour_inputs()..][..GEOMETRY]
+    }
+
     /// Colours of the samples.
     pub(crate) fn colour(&mut self, field: &HashField, prepared: &Prepared) {
         let (n, wide) = (self.len, field.shape.colour_hidden);

@@ -8,13 +8,12 @@ use super::own::{EXPOSURE, OWN, Own, OwnGradient, add_to_pose};
 use super::photos::Photos;
 use super::pixels::Pixels;
 use super::ray::{RayScratch, RayTarget};
-use super::render::subpixel;
 use super::scene::{March, Samples, Scene, march};
 use crate::encoding::spherical;
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
 use std::sync::Mutex;
 
-/// Rays of a chunk; a multiple of those of a pixel.
+/// Rays of a chunk at most; those of a pixel stay together.
 pub(super) const CHUNK: usize = 64;
 /// Samples that go through the networks together, unless one ray has more.
 pub(super) const BLOCK: usize = 384;
@@ -51,8 +50,8 @@ pub(super) struct Shared<'a> {
     pub(super) step: u64,
     /// One over the number of channels of all pixels.
     pub(super) share: f32,
-    /// Rays along each side of a pixel.
-    pub(super) subpixels: usize,
+    /// Where rays go through a pixel, from its middle.
+    pub(super) offsets: Vec<[f32; 2]>,
     pub(super) own: &'a Own,
     /// Whether the gradients of the poses are asked for.
     pub(super) poses: bool,
@@ -98,8 +97,7 @@ impl Chunk {
                 step: shared.step as u32,
             },
         );
-        let side = shared.subpixels;
-        let group = side * side;
+        let group = shared.offsets.len();
         for _ in 0..CHUNK / group {
             let (photo, pixel) = shared.pixels.draw(&mut noise);
             let background = std::array::from_fn(|_| noise.uniform());
@@ -107,16 +105,13 @@ impl Chunk {
                 continue;
             };
             let gain = shared.own.gain(photo);
-            for part in 0..group {
+            for offset in &shared.offsets {
                 let jitter = noise.uniform();
-                let mut direction = target.direction;
-                if side > 1 {
-                    // The places that views are rendered at: random ones would add their own
-                    // noise to every pixel's difference.
-                    let offset = subpixel(side, part).map(|at| at as f32 - 0.5);
-                    direction =
-                        (shared.photos.direction(photo, pixel, offset)).unwrap_or(direction);
-                }
+                let moved = *offset != [0.0; 2];
+                let direction = moved
+                    .then(|| shared.photos.direction(photo, pixel, *offset))
+                    .flatten()
+                    .unwrap_or(target.direction);
                 let first = self.samples.len();
                 march(
                     &shared.scene,
@@ -192,7 +187,7 @@ impl Chunk {
         block.colour(shared.field, &shared.prepared);
         self.parts.networks += lap();
         block.start_gradients();
-        let group = shared.subpixels * shared.subpixels;
+        let group = shared.offsets.len();
         self.squares += scratch.losses(rays, group, block, shared.share, shared.config.distortion);
         self.parts.compositing += lap();
         block.backward(shared.field, &mut self.d_network);

@@ -19,13 +19,13 @@ pub struct TrainConfig {
     pub weight_decay: f32,
     /// Weight of the distortion loss.
     pub distortion: f32,
-    /// Rays along each side of a pixel, 1 to 4: a pixel is the mean of what it covers, and one ray
-    /// through its middle is not.
+    /// Rays through each pixel, 1 to 64: a pixel is the mean of what it covers, and one ray through
+    /// its middle is not.
     #[serde(default = "one_ray")]
-    pub subpixels: usize,
+    pub pixel_rays: usize,
     /// Share of the run after which there are so many; one before.
     #[serde(default)]
-    pub subpixels_from: f32,
+    pub pixel_rays_from: f32,
     /// Whether each photo has an exposure of its own.
     #[serde(default)]
     pub exposure: bool,
@@ -54,8 +54,8 @@ impl Default for TrainConfig {
             hold: 0.3,
             weight_decay: 1e-6,
             distortion: 0.0,
-            subpixels: 2,
-            subpixels_from: 0.25,
+            pixel_rays: 4,
+            pixel_rays_from: 0.25,
             exposure: false,
             pose_rate: 0.0,
             occupancy_side: 128,

@@ -11,6 +11,7 @@ pub(crate) mod block;
 mod chunk;
 mod config;
 mod file;
+mod gpu;
 mod hull;
 mod occupancy;
 mod own;
@@ -20,11 +21,13 @@ mod plan;
 mod ray;
 mod render;
 mod scene;
+mod sub_pixels;
 mod train;
 
 pub use adam::Moments;
 pub use config::{PartSecs, StepReport, TrainConfig, TrainState};
 pub use file::FieldFile;
+pub use gpu::GpuField;
 pub use occupancy::Occupancy;
 pub use photos::Photo;
 pub(crate) use photos::Photos;
@@ -41,9 +44,6 @@ use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
 pub(crate) const GEOMETRY: usize = 16;
 /// Spherical harmonics of the direction.
 pub(crate) const HARMONICS: usize = crate::encoding::spherical::CHANNELS;
-
-/// Rays along each side of a pixel at most: those of a pixel stay in a chunk.
-pub(crate) const MOST_SUBPIXELS: usize = 4;
 
 /// Sizes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

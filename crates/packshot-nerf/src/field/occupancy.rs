@@ -147,6 +147,22 @@ impl Occupancy {
             .collect()
     }
 
+    /// The bits of the cells and, behind them, of the coarse cells, as `shaders/field/occupancy.wgsl`
+    /// reads them: bit `i` of word `j` is cell `32j + i`. With the first word of the coarse ones.
+    pub(super) fn words(&self) -> (Vec<u32>, usize) {
+        let pack = |cells: &[bool]| -> Vec<u32> {
+            let word = |cells: &[bool]| {
+                let bits = cells.iter().enumerate();
+                bits.fold(0, |word, (i, o)| word | u32::from(*o) << i)
+            };
+            cells.chunks(32).map(word).collect()
+        };
+        let mut words = pack(&self.occupied);
+        let coarse_at = words.len();
+        words.extend(pack(&self.coarse));
+        (words, coarse_at)
+    }
+
     /// From what [`Occupancy::thickness`] and [`Occupancy::bytes`] gave; `None` where they do not
     /// belong together.
     pub fn from_parts(side: usize, thickness: Vec<f32>, bytes: &[u8]) -> Option<Self> {

@@ -227,7 +227,7 @@ mod tests {
             },
             step: 3,
             share: 1.0,
-            subpixels: 2,
+            offsets: vec![[-0.2, -0.3], [0.3, 0.1]],
             own: &own,
             poses: true,
             blocks: &Mutex::default(),

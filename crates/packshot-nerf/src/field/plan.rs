@@ -23,6 +23,11 @@ pub struct Plan {
     pub train: TrainConfig,
 }
 
+/// Up to so many pixels of photos each is met often enough in minutes to learn what it covers, not
+/// only what is in its middle; with more, or where rays have many samples, four times as many
+/// pixels at one ray each teach more.
+const FEW_PIXELS: usize = 2_000_000;
+
 /// Cells along a side of the grid that finds the object.
 const SEARCH: usize = 64;
 
@@ -81,10 +86,14 @@ pub fn plan(photos: &[Photo], seed: u64) -> Result<Plan> {
         cone = 1.0 / 128.0;
         appearance = 8;
         train.distortion = 0.01;
-        // Rays of such scenes have ten times the samples, and more photos at one ray a pixel teach
-        // more than fewer at four.
-        train.subpixels = 1;
         train.occupancy_side = 128;
+    }
+    let pixels: usize = photos
+        .iter()
+        .map(|p| p.image.width() * p.image.height())
+        .sum();
+    if !free || pixels > FEW_PIXELS {
+        train.pixel_rays = 1;
     }
     let levels = 8;
     Ok(Plan {

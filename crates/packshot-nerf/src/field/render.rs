@@ -5,6 +5,7 @@ use super::block::{Block, Prepared};
 use super::occupancy::Occupancy;
 use super::ray::DARK;
 use super::scene::{March, Samples, Scene, march};
+use super::sub_pixels::places;
 use crate::encoding::spherical;
 use crate::math;
 use packshot_core::{CancelToken, Error, Image, Result, colour};
@@ -29,8 +30,8 @@ pub struct Viewable<'a> {
     pub occupancy: &'a Occupancy,
     /// Appearance of the views; as many numbers as the field's shape says.
     pub appearance: &'a [f32],
-    /// Rays along each side of a pixel, whose mean it shows.
-    pub subpixels: usize,
+    /// Rays through each pixel (1 to 64), which shows their mean.
+    pub pixel_rays: usize,
 }
 
 /// A rendered view, rows from the top.
@@ -51,6 +52,17 @@ pub struct View {
 }
 
 impl View {
+    pub(super) fn of(width: usize, height: usize, pixels: &[Pixel], samples: usize) -> Self {
+        Self {
+            width,
+            height,
+            rgb: pixels.iter().map(|p| p.rgb).collect(),
+            opacity: pixels.iter().map(|p| p.opacity).collect(),
+            distance: pixels.iter().map(|p| p.distance).collect(),
+            samples,
+        }
+    }
+
     /// The picture on a background of sRGB values, composited as the benchmarks do: on the sRGB
     /// values themselves.
     pub fn on(&self, background: [f32; 3]) -> Image {
@@ -65,11 +77,12 @@ impl View {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Pixel {
-    rgb: [f32; 3],
-    opacity: f32,
-    distance: f32,
+/// What a ray, or the rays of a pixel together, have met.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Pixel {
+    pub(super) rgb: [f32; 3],
+    pub(super) opacity: f32,
+    pub(super) distance: f32,
 }
 
 /// Renders what a camera sees.
@@ -79,8 +92,8 @@ struct Pixel {
 pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) -> Result<View> {
     let (width, height) = (camera.intrinsics.width, camera.intrinsics.height);
     let prepared = Prepared::new(what.field);
-    let side = what.subpixels.clamp(1, super::MOST_SUBPIXELS);
-    let together = (GROUP / (side * side)).max(1);
+    let places = &places(what.pixel_rays);
+    let together = (GROUP / places.len()).max(1);
     let groups = (width * height).div_ceil(together);
     let origin = camera.position().map(|v| v as f32);
     let parts: Vec<(Vec<Pixel>, usize)> = (0..groups)
@@ -93,47 +106,33 @@ pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) ->
                 }
                 let pixels = group * together..((group + 1) * together).min(width * height);
                 let rays = pixels.flat_map(|p| {
-                    (0..side * side).map(move |part| {
-                        let [x, y] = subpixel(side, part);
+                    places.iter().map(move |[x, y]| {
                         camera.direction((p % width) as f64 + x, (p / width) as f64 + y)
                     })
                 });
                 let (rays, samples) = render_rays(what, &prepared, origin, rays, block, samples);
-                Ok((rays.chunks(side * side).map(mean).collect(), samples))
+                Ok((
+                    rays.chunks(places.len()).map(Pixel::mean).collect(),
+                    samples,
+                ))
             },
         )
         .collect::<Result<_>>()?;
     let samples = parts.iter().map(|p| p.1).sum();
     let pixels: Vec<Pixel> = parts.into_iter().flat_map(|p| p.0).collect();
-    Ok(View {
-        width,
-        height,
-        rgb: pixels.iter().map(|p| p.rgb).collect(),
-        opacity: pixels.iter().map(|p| p.opacity).collect(),
-        distance: pixels.iter().map(|p| p.distance).collect(),
-        samples,
-    })
+    Ok(View::of(width, height, &pixels, samples))
 }
 
-/// Where ray `part` of `side`² goes through a pixel, from its upper left corner: the middles of
-/// equal squares.
-pub(crate) fn subpixel(side: usize, part: usize) -> [f64; 2] {
-    [part % side, part / side].map(|v| (v as f64 + 0.5) / side as f64)
+/// The direction of a ray in the world; `None` where the lens reaches no light.
+pub(super) fn unit_direction(direction: Option<[f64; 3]>) -> Option<[f32; 3]> {
+    let unit = direction.map(|d| {
+        let length = d.iter().map(|v| v * v).sum::<f64>().sqrt();
+        d.map(|v| (v / length) as f32)
+    });
+    unit.filter(|d| d.iter().all(|v| v.is_finite()))
 }
 
-/// A pixel of several rays: mean colour and opacity, median distance.
-fn mean(rays: &[Pixel]) -> Pixel {
-    let share = 1.0 / rays.len() as f32;
-    let mut distances: Vec<f32> = rays.iter().map(|r| r.distance).collect();
-    distances.sort_by(f32::total_cmp);
-    Pixel {
-        rgb: [0, 1, 2].map(|c| share * rays.iter().map(|r| r.rgb[c]).sum::<f32>()),
-        opacity: share * rays.iter().map(|r| r.opacity).sum::<f32>(),
-        distance: distances[(rays.len() - 1) / 2],
-    }
-}
-
-fn render_rays(
+pub(super) fn render_rays(
     what: &Viewable<'_>,
     prepared: &Prepared,
     origin: [f32; 3],
@@ -146,11 +145,7 @@ fn render_rays(
     let mut rays = Vec::with_capacity(GROUP);
     for direction in directions {
         let first = samples.len();
-        let unit = direction.map(|d| {
-            let length = d.iter().map(|v| v * v).sum::<f64>().sqrt();
-            d.map(|v| (v / length) as f32)
-        });
-        let unit = unit.filter(|d| d.iter().all(|v| v.is_finite()));
+        let unit = unit_direction(direction);
         if let Some(d) = unit {
             march(
                 &what.scene,

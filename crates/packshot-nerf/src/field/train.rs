@@ -16,6 +16,7 @@ use super::photos::{Photo, Photos};
 use super::pixels::{Pixels, useful_pixels};
 use super::ray::RayScratch;
 use super::scene::{March, Scene};
+use super::sub_pixels::places;
 use super::{FieldShape, HashField, hull};
 use packshot_core::{Error, NoiseKey, NoiseStream, Result, Seed, Stage};
 use packshot_geometry::lens::LensCamera;
@@ -213,18 +214,18 @@ impl Trainer {
         self.photos.photos.iter().map(|p| p.camera).collect()
     }
 
-    /// Rays along each side of a pixel at this share of the run.
-    fn subpixels(&self, progress: f64) -> usize {
+    /// Where rays go through a pixel at this share of the run. The places are those that views are
+    /// rendered at: random ones would add their own noise to every pixel's difference.
+    fn offsets(&self, progress: f64) -> Vec<[f32; 2]> {
         let TrainConfig {
-            subpixels,
-            subpixels_from,
+            pixel_rays,
+            pixel_rays_from,
             ..
         } = self.config;
-        if progress < f64::from(subpixels_from) {
-            1
-        } else {
-            subpixels.clamp(1, super::MOST_SUBPIXELS)
-        }
+        let whole = progress >= f64::from(pixel_rays_from);
+        let places = places(if whole { pixel_rays } else { 1 });
+        let offset = |v: f64| (v - 0.5) as f32;
+        places.into_iter().map(|p| p.map(offset)).collect()
     }
 
     /// One step; `progress` in 0..1 is the share of the run that is done.
@@ -234,10 +235,10 @@ impl Trainer {
     pub fn step(&mut self, progress: f64) -> Result<StepReport> {
         let started = std::time::Instant::now();
         let chunks = self.rays.div_ceil(CHUNK);
-        let subpixels = self.subpixels(progress);
+        let offsets = self.offsets(progress);
         let poses = Own::poses_due(&self.config, self.step + 1, progress);
-        let pixels = chunks * (CHUNK / (subpixels * subpixels));
-        let rays = pixels * subpixels * subpixels;
+        let pixels = chunks * (CHUNK / offsets.len());
+        let rays = pixels * offsets.len();
         self.chunks
             .resize_with(chunks.max(self.chunks.len()), Chunk::default);
         let shared = Shared {
@@ -252,7 +253,7 @@ impl Trainer {
             config: self.config,
             step: self.step,
             share: 1.0 / (3 * pixels) as f32,
-            subpixels,
+            offsets,
             own: &self.own,
             poses,
             blocks: &self.blocks,

@@ -212,7 +212,7 @@ impl AnyTrainer {
                     march: plan.march,
                     occupancy: trainer.occupancy(),
                     appearance: &appearance,
-                    subpixels: plan.train.subpixels,
+                    pixel_rays: plan.train.pixel_rays,
                 };
                 render(&what, camera, cancel)
             }

@@ -12,19 +12,13 @@ use crate::render::{Canvas, render_with};
 use crate::{Film, Settings};
 use layout::{Part, Uploaded};
 use packshot_core::{Context, Result};
-use packshot_gpu::{Gpu, Kernel, Run, Slot};
+use packshot_gpu::{Gpu, Kernel, Pace, Run, Slot};
 use std::cell::Cell;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Threads of a workgroup.
 const GROUP: usize = 64;
-/// Pixels that a run begins with and that it has at least and at most.
-const FIRST_BATCH: usize = 4096;
-const LEAST_BATCH: usize = 256;
-const MOST_BATCH: usize = 1 << 18;
-/// How long a run is meant to take: far below the seconds after which drivers call a device hung.
-const RUN_TIME: Duration = Duration::from_millis(100);
 
 /// What the kernel binds.
 const SLOTS: [Slot; 8] = [
@@ -42,8 +36,8 @@ const SLOTS: [Slot; 8] = [
 pub struct GpuRenderer {
     gpu: Gpu,
     kernel: Kernel,
-    /// Pixels a run, as large as its time allows.
-    batch: Cell<usize>,
+    /// Pixels a run.
+    pace: Pace,
     rays: Cell<f64>,
 }
 
@@ -65,7 +59,7 @@ impl GpuRenderer {
         Ok(Self {
             gpu,
             kernel,
-            batch: Cell::new(FIRST_BATCH),
+            pace: Pace::default(),
             rays: Cell::new(0.0),
         })
     }
@@ -121,7 +115,7 @@ impl GpuRenderer {
     /// Pixels of the largest run.
     fn most_batch(&self, settings: &Settings) -> usize {
         let fit = self.gpu.info().largest_binding_bytes / (4 * SUMS as u64);
-        let fit = usize::try_from(fit).unwrap_or(MOST_BATCH).min(MOST_BATCH);
+        let fit = usize::try_from(fit).unwrap_or(Pace::MOST).min(Pace::MOST);
         let all = settings.width.saturating_mul(settings.height);
         fit.min(all).max(1)
     }
@@ -148,7 +142,7 @@ impl GpuRenderer {
                 let size = batch.places.len();
                 self.collect(canvas, batch, paths)?;
                 finished = Instant::now();
-                self.keep_pace(size, finished - since);
+                self.pace.keep(size, finished - since);
             }
             if all && before.is_none() {
                 return Ok(());
@@ -165,7 +159,7 @@ impl GpuRenderer {
         [first, count]: [u32; 2],
         most: usize,
     ) -> Result<Option<Batch>> {
-        let size = self.batch.get().min(most);
+        let size = self.pace.size().min(most);
         let (mut places, mut pixels) = (Vec::with_capacity(size), Vec::with_capacity(size));
         while places.len() < size && *next < canvas.pixels.len() {
             if !canvas.pixels[*next].done
@@ -206,19 +200,5 @@ impl GpuRenderer {
         }
         self.rays.set(self.rays.get() + rays);
         Ok(())
-    }
-
-    /// Makes the next runs as large as their time allows.
-    fn keep_pace(&self, size: usize, took: Duration) {
-        let factor = RUN_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6);
-        let wanted = size as f64 * factor.clamp(0.25, 4.0);
-        // Short last runs say nothing about larger ones.
-        let wanted = if factor > 1.0 {
-            wanted.max(self.batch.get() as f64)
-        } else {
-            wanted
-        };
-        let wanted = (wanted as usize).clamp(LEAST_BATCH, MOST_BATCH);
-        self.batch.set(wanted.next_multiple_of(GROUP));
     }
 }

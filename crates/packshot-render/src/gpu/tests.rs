@@ -112,8 +112,8 @@ fn films_do_not_depend_on_how_they_are_cut_and_stop_where_the_twin_stops() {
         noise_threshold: Some(0.2),
         ..settings()
     };
-    let films = [1 << 12, LEAST_BATCH].map(|size| {
-        renderer.batch.set(size);
+    let films = [1 << 12, Pace::LEAST].map(|size| {
+        renderer.pace.set(size);
         renderer
             .render(&scene, &settings, &Context::silent())
             .unwrap()
@@ -131,22 +131,6 @@ fn films_do_not_depend_on_how_they_are_cut_and_stop_where_the_twin_stops() {
     renderer.gpu().close();
     let lost = renderer.render(&scene, &settings, &Context::silent());
     assert!(lost.unwrap_err().hint().unwrap().contains("--device cpu"));
-}
-
-#[test]
-fn runs_keep_their_time() {
-    let _turn = turn();
-    let renderer = GpuRenderer::new(software()).unwrap();
-    renderer.keep_pace(4096, 10 * RUN_TIME);
-    assert_eq!(renderer.batch.get(), 1024);
-    renderer.keep_pace(1024, RUN_TIME / 100);
-    assert_eq!(renderer.batch.get(), 4096);
-    renderer.keep_pace(10, RUN_TIME / 100);
-    assert_eq!(renderer.batch.get(), 4096);
-    for _ in 0..20 {
-        renderer.keep_pace(256, 100 * RUN_TIME);
-    }
-    assert_eq!(renderer.batch.get(), LEAST_BATCH);
 }
 
 #[test]

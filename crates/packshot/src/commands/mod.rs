@@ -40,7 +40,7 @@ pub(crate) fn run(command: Command, file: File, session: &Session) -> Result<Rep
         Command::Bench(command) => bench::run(command, session),
         Command::Doctor(_) => doctor::run(),
         Command::Fit(arguments) => fit::run(arguments, file.fit, session),
-        Command::View(arguments) => view::run(arguments, session),
+        Command::View(arguments) => view::run(arguments, file.view, session),
         Command::Mesh(arguments) => mesh::run(arguments, file.mesh, session),
         Command::Cloud(arguments) => cloud::run(arguments, file.cloud, session),
         Command::Shoot(arguments) => shoot::run(*arguments, *file.shoot, session),

@@ -1,10 +1,13 @@
 //! `packshot view`.
 
 use super::to_json;
+use crate::layers::from_text;
 use crate::output::Report;
 use crate::session::Session;
 use packshot_core::Error;
+use packshot_pipeline::renderer::Device;
 use packshot_pipeline::view::{Views, view};
+use serde::Deserialize;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -16,6 +19,20 @@ pub(crate) struct Arguments {
     pub output: PathBuf,
     #[command(flatten)]
     pub which: Which,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What the file can hold too.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Options {
+    /// Where views are rendered: auto (a GPU where one works, else the processor), cpu, gpu, or software (a GPU driver that
+    /// computes on the processor); classic fields on the processor alone [default: auto]
+    // Without a variable: that of `train --device` has the same name and other words.
+    #[arg(long, value_name = "NAME")]
+    #[serde(deserialize_with = "from_text")]
+    pub device: Option<Device>,
 }
 
 /// One of these.
@@ -33,7 +50,7 @@ pub(crate) struct Which {
     pub cameras: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: Arguments, session: &Session) -> Result<Report, Error> {
+pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Result<Report, Error> {
     let views = match (arguments.which.turntable, arguments.which.cameras) {
         (Some(count), _) => Views::Turntable(count),
         (None, Some(file)) => Views::Cameras(file),
@@ -43,6 +60,7 @@ pub(crate) fn run(arguments: Arguments, session: &Session) -> Result<Report, Err
         &arguments.fit,
         &arguments.output,
         &views,
+        arguments.options.device.or(file.device).unwrap_or_default(),
         session.force,
         &session.context(),
     )?;

@@ -285,15 +285,16 @@ fn a_field_becomes_a_coloured_surface() {
     }));
     let query = fitted.query().unwrap();
     let cancel = CancelToken::default();
-    let crop = find_crop(&fitted, &query, &cameras, &cancel).unwrap();
-    let mesh = surface(&fitted, &cameras, &crop, 32, &cancel).unwrap();
+    let (crop, shape) = find_crop(&fitted, &cameras, &cancel).unwrap();
+    assert!(shape.is_none(), "all of it is the product");
+    let (mesh, seen) = surface(&fitted, &cameras, &crop, None, 32, &cancel).unwrap();
     let topology = mesh.topology();
     assert!(topology.is_closed(), "{topology:?}");
     let volume = mesh.signed_volume();
     let ball = 4.0 / 3.0 * std::f64::consts::PI * 0.125;
     assert!((volume / ball - 1.0).abs() < 0.2, "{volume} {ball}");
     let places: Vec<[f64; 3]> = cameras.iter().map(LensCamera::position).collect();
-    let painter = Painter::new(&query, &places, 0.05);
+    let painter = Painter::new(&query, &places, 0.05).with_seen(seen);
     let normals = mesh.normals.as_ref().unwrap();
     let mut error = 0.0;
     for (p, n) in mesh.positions.iter().zip(normals) {

@@ -6,8 +6,8 @@
 //! volumetric method for building complex models from range images", 1996).
 
 use super::Crop;
-use crate::fitted::Fitted;
-use packshot_core::{CancelToken, Result};
+use crate::field::View;
+use packshot_core::Result;
 use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
 
 /// Cameras that are asked at most.
@@ -30,6 +30,9 @@ struct DepthMap {
     position: [f32; 3],
     /// Distances along the rays, rows from the top; infinite where nothing is.
     distance: Vec<f32>,
+    /// Premultiplied sRGB values, and opacities.
+    colour: Vec<[f32; 3]>,
+    opacity: Vec<f32>,
 }
 
 /// What all cameras see of a box.
@@ -39,13 +42,12 @@ pub(super) struct DepthMaps {
 }
 
 impl DepthMaps {
-    /// Renders what the cameras see of `crop`, for a lattice of the given spacing.
+    /// What the cameras see of `crop`, for a lattice of the given spacing; `view` renders it.
     pub(super) fn render(
-        fitted: &Fitted,
+        view: &dyn Fn(&LensCamera) -> Result<View>,
         cameras: &[LensCamera],
         crop: &Crop,
         spacing: f32,
-        cancel: &CancelToken,
     ) -> Result<Self> {
         let every = cameras.len().div_ceil(CAMERAS).max(1);
         let mut maps = Vec::new();
@@ -53,10 +55,12 @@ impl DepthMaps {
             let Some(camera) = window(camera, crop, f64::from(spacing) * PIXEL) else {
                 continue;
             };
-            let view = fitted.render_middles(&camera, cancel)?;
+            let view = view(&camera)?;
             maps.push(DepthMap {
                 position: camera.position().map(|v| v as f32),
                 distance: view.distance,
+                colour: view.rgb,
+                opacity: view.opacity,
                 camera,
             });
         }
@@ -81,6 +85,32 @@ impl DepthMaps {
         }
         // Where no camera looks, nothing is known to be.
         if weight > 0.0 { -sum / weight } else { -1.0 }
+    }
+
+    /// sRGB values of a place of the surface with its unit normal, the mean over the cameras that
+    /// see it, and how well they see it: the sum of their squared cosines.
+    pub(super) fn colour(&self, point: [f32; 3], normal: [f32; 3]) -> ([f32; 3], f32) {
+        let (mut sum, mut weight) = ([0.0; 3], 0.0);
+        for map in &self.maps {
+            let Some((seen, trust)) = map.at(point) else {
+                continue;
+            };
+            let to: [f32; 3] = [0, 1, 2].map(|c| map.position[c] - point[c]);
+            let distance = to.iter().map(|v| v * v).sum::<f32>().sqrt();
+            let cosine = (0..3).map(|c| to[c] * normal[c]).sum::<f32>() / distance.max(1e-9);
+            if cosine <= 0.0 || (seen - distance).abs() > self.truncation {
+                continue;
+            }
+            let Some(colour) = map.colour_at(point) else {
+                continue;
+            };
+            let vote = trust * cosine * cosine;
+            for c in 0..3 {
+                sum[c] += vote * colour[c];
+            }
+            weight += vote;
+        }
+        (sum.map(|v| v / weight.max(1e-9)), weight)
     }
 }
 
@@ -117,6 +147,20 @@ impl DepthMap {
         let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
         let between = mix(mix(four[0], four[1], s), mix(four[2], four[3], s), t);
         Some((between, 1.0))
+    }
+}
+
+impl DepthMap {
+    /// The colour seen in a point's direction.
+    fn colour_at(&self, point: [f32; 3]) -> Option<[f32; 3]> {
+        let ([u, v], _) = self.camera.project(point.map(f64::from))?;
+        let Intrinsics { width, height, .. } = self.camera.intrinsics;
+        if u < 0.0 || v < 0.0 || u >= width as f64 || v >= height as f64 {
+            return None;
+        }
+        let at = v as usize * width + u as usize;
+        let opacity = self.opacity[at];
+        (opacity > 0.05).then(|| self.colour[at].map(|c| c / opacity))
     }
 }
 

@@ -1,11 +1,20 @@
 //! From a fitted field to the surface of the product in it.
 
+mod close;
 mod crop;
 mod depth;
+mod diffusion;
+mod ground;
 mod paint;
+mod parting;
+mod scene;
+mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use crop::{Crop, find_crop};
-pub use paint::Painter;
+pub use paint::{Painter, SeenColours};
+pub use shape::Shape;
 
 use crate::fitted::Fitted;
 use depth::DepthMaps;
@@ -17,19 +26,12 @@ use packshot_geometry::marching_cubes::{Lattice, follow_surface};
 use packshot_geometry::smoothing::smooth;
 use rayon::prelude::*;
 
-/// Things begin where light loses this share of its logarithm within a hundredth of the scene
-/// that is looked at.
-const THICKNESS: f32 = 0.7;
 /// Parts of the surface with a smaller share of the area of the largest are floaters.
 const LEAST_AREA_SHARE: f64 = 0.01;
 
-/// The density at which things in a scene of this size begin.
-pub(crate) fn surface_density(longest_side: f32) -> f32 {
-    THICKNESS / (0.01 * longest_side)
-}
-
-/// The closed surface of the field within `crop`, as `cameras` see it, in the world of the field:
-/// `cells` cubes along the longest side, floaters and hollows left out, a little smoothed.
+/// The closed surface of the field within `crop`, and within `shape` where there is one, as `cameras`
+/// see it, in the world of the field: `cells` cubes along the longest side, floaters and hollows left
+/// out, a little smoothed; and the colours that the cameras see on it.
 ///
 /// # Errors
 /// `BadInput` when there is no surface; `Cancelled`.
@@ -37,14 +39,16 @@ pub fn surface(
     fitted: &Fitted,
     cameras: &[LensCamera],
     crop: &Crop,
+    shape: Option<&Shape>,
     cells: usize,
     cancel: &CancelToken,
-) -> Result<Mesh> {
+) -> Result<(Mesh, SeenColours)> {
     let sides: [f32; 3] = [0, 1, 2].map(|a| crop.high[a] - crop.low[a]);
     let longest = sides.iter().copied().fold(0.0, f32::max);
     let margin = 1.5 * longest / cells.max(1) as f32;
     let lattice = Lattice::around(crop.low, crop.high, margin, cells)?;
-    let maps = DepthMaps::render(fitted, cameras, crop, lattice.spacing, cancel)?;
+    let view = |camera: &LensCamera| fitted.render_middles(camera, cancel);
+    let maps = DepthMaps::render(&view, cameras, crop, lattice.spacing)?;
     let values = |points: &[[u32; 3]]| -> Result<Vec<f32>> {
         if cancel.is_cancelled() {
             return Err(Error::cancelled());
@@ -54,10 +58,13 @@ pub fn surface(
             .with_min_len(64)
             .map(|point| {
                 let local = lattice.position(*point);
-                if crop.contains(local) {
-                    maps.inside(crop.to_world(local))
-                } else {
-                    -1.0
+                if !crop.contains(local) {
+                    return -1.0;
+                }
+                let world = crop.to_world(local);
+                match shape.map_or(1.0, |shape| shape.at(world)) {
+                    beside if beside <= -1.0 => -1.0,
+                    belongs => maps.inside(world).min(belongs),
                 }
             })
             .collect())
@@ -72,8 +79,10 @@ pub fn surface(
     for position in &mut mesh.positions {
         *position = crop.to_world(*position);
     }
-    mesh.normals = Some(mesh.smooth_normals());
-    Ok(mesh)
+    let normals = mesh.smooth_normals();
+    let seen = SeenColours::of(&mesh, &normals, &maps, cancel)?;
+    mesh.normals = Some(normals);
+    Ok((mesh, seen))
 }
 
 /// Keeps the parts that are not small against the largest and that enclose something: the walls of

@@ -1,14 +1,94 @@
 //! Colours of a surface, as the field shows it from outside.
 
+use super::depth::DepthMaps;
+use super::diffusion::Graph;
 use crate::fitted::Query;
 use nalgebra::Vector3;
+use packshot_core::{CancelToken, Result};
+use packshot_geometry::Mesh;
+use packshot_geometry::nearest::KdTree;
+use rayon::prelude::*;
 
 /// Samples of the short ray through the surface.
 const SAMPLES: usize = 8;
 
+/// What cameras see no better than this (a sum of squared cosines) has the colours around it.
+const UNSEEN: f32 = 0.1;
+/// What they see at least as well as this has its own.
+const SEEN: f32 = 0.4;
+/// Vertices whose colours a place without one of its own has.
+const NEAR: usize = 4;
+
+/// The colours that cameras see on a surface; those of what none of them sees are spread from around
+/// it.
+pub struct SeenColours {
+    tree: KdTree,
+    /// sRGB values of each vertex.
+    colours: Vec<[f32; 3]>,
+    /// How well cameras see it.
+    seen: Vec<f32>,
+}
+
+impl SeenColours {
+    pub(super) fn of(
+        mesh: &Mesh,
+        normals: &[[f32; 3]],
+        maps: &DepthMaps,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let (mut colours, seen): (Vec<_>, Vec<_>) = (&mesh.positions, normals)
+            .into_par_iter()
+            .with_min_len(64)
+            .map(|(position, normal)| maps.colour(*position, *normal))
+            .unzip();
+        let mut edges: Vec<(u32, u32, f32)> = (mesh.triangles.iter())
+            .flat_map(|[a, b, c]| [(*a, *b), (*b, *c), (*c, *a)])
+            // Of a closed surface each edge is walked up once.
+            .filter(|(a, b)| a < b)
+            .map(|(a, b)| (a, b, 1.0))
+            .collect();
+        edges.retain(|(a, b, _)| [a, b].iter().any(|v| seen[**v as usize] < SEEN));
+        let graph = Graph::new(colours.len(), &edges);
+        let pull: Vec<f32> = (seen.iter())
+            .map(|s| 10.0 * ((s - UNSEEN) / (SEEN - UNSEEN)).clamp(1e-7, 1.0))
+            .collect();
+        for c in 0..3 {
+            let wanted: Vec<f32> = (colours.iter().zip(&seen))
+                .map(|(colour, seen)| if *seen > 0.0 { colour[c] } else { 0.5 })
+                .collect();
+            let mut found = wanted.clone();
+            graph.spread(&wanted, &pull, &mut found, cancel)?;
+            for (colour, found) in colours.iter_mut().zip(found) {
+                colour[c] = found.clamp(0.0, 1.0);
+            }
+        }
+        Ok(Self {
+            tree: KdTree::new(&mesh.positions),
+            colours,
+            seen,
+        })
+    }
+
+    /// The colour near a place, and how much the cameras see of it, from 0 to 1.
+    fn at(&self, position: [f32; 3]) -> Option<([f32; 3], f32)> {
+        let near = self.tree.k_nearest(position, NEAR);
+        let share = 1.0 / near.len().max(1) as f32;
+        let (mut colour, mut seen) = ([0.0; 3], 0.0);
+        for neighbour in &near {
+            for (sum, v) in colour.iter_mut().zip(self.colours[neighbour.index]) {
+                *sum += share * v;
+            }
+            seen += share * self.seen[neighbour.index];
+        }
+        let seen = ((seen - UNSEEN) / (SEEN - UNSEEN)).clamp(0.0, 1.0);
+        (!near.is_empty()).then_some((colour, seen))
+    }
+}
+
 /// Tells colours of places on a surface.
 pub struct Painter<'a> {
     query: &'a Query<'a>,
+    seen: Option<SeenColours>,
     /// Where the cameras are.
     cameras: Vec<Vector3<f32>>,
     /// Length of the short ray on either side.
@@ -21,9 +101,18 @@ impl<'a> Painter<'a> {
         let narrow = |c: &[f64; 3]| Vector3::from(c.map(|v| v as f32));
         Self {
             query,
+            seen: None,
             cameras: cameras.iter().map(narrow).collect(),
             reach,
         }
+    }
+
+    /// Paints what no camera sees in the colours around it, instead of those that the field happens
+    /// to have there.
+    #[must_use]
+    pub fn with_seen(mut self, seen: SeenColours) -> Self {
+        self.seen = Some(seen);
+        self
     }
 
     /// Cosine at which the camera that looks most frontally at a place with its unit normal does;
@@ -54,6 +143,16 @@ impl<'a> Painter<'a> {
     /// The sRGB values of a place with its unit normal: what a short ray through the surface
     /// collects, seen along [`Painter::direction`].
     pub fn colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
+        match self.seen.as_ref().and_then(|seen| seen.at(position)) {
+            Some((around, seen)) if seen < 1.0 => {
+                let own = self.own_colour(position, normal);
+                [0, 1, 2].map(|c| around[c] + seen * (own[c] - around[c]))
+            }
+            _ => self.own_colour(position, normal),
+        }
+    }
+
+    fn own_colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
         let direction = self.direction(position, normal);
         let (at, normal) = (Vector3::from(position), Vector3::from(normal));
         let step = 2.0 * self.reach / SAMPLES as f32;

@@ -9,7 +9,7 @@ use packshot_formats::write_png;
 use packshot_geometry::framing::{ELEVATION_DEG, Framing};
 use packshot_geometry::lens::LensCamera;
 use packshot_geometry::{Bounds, Mesh, contact_sheet, render_mesh, unwrap};
-use packshot_nerf::extract::{Crop, Painter, find_crop, surface};
+use packshot_nerf::extract::{Crop, Painter, Shape, find_crop, surface};
 use packshot_nerf::fitted::{Fitted, Query};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,9 @@ pub struct Kept {
 struct ProductFile {
     crop: Crop,
     size_m: Option<f64>,
+    /// What within the box is the product; without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Shape>,
 }
 
 /// A fit with its cameras.
@@ -92,6 +95,7 @@ pub(crate) struct Product<'a> {
     pub(crate) mesh: Mesh,
     pub(super) painter: Painter<'a>,
     crop: Crop,
+    shape: Option<Shape>,
     size_m: Option<f64>,
 }
 
@@ -138,16 +142,24 @@ impl FittedScene {
     ) -> Result<Product<'a>> {
         let stage = context.stage("product", None);
         let cancel = context.cancel_token();
-        let crop = match (choice, &self.stored) {
-            (CropChoice::None, Some(stored)) => stored.crop,
+        let (crop, shape) = match (choice, &self.stored) {
+            (CropChoice::None, Some(stored)) => (stored.crop, stored.shape.clone()),
             (CropChoice::Box([a, b, c, d, e, f]), _) => {
-                Crop::along_world([a, b, c], [d, e, f]).map_err(|e| e.at("--crop"))?
+                let crop = Crop::along_world([a, b, c], [d, e, f]).map_err(|e| e.at("--crop"))?;
+                (crop, None)
             }
-            _ => find_crop(&self.fitted, query, &self.cameras, cancel)?,
+            _ => find_crop(&self.fitted, &self.cameras, cancel)?,
         };
         stage.finish();
         let stage = context.stage("surface", None);
-        let mesh = surface(&self.fitted, &self.cameras, &crop, cells, cancel)?;
+        let (mesh, seen) = surface(
+            &self.fitted,
+            &self.cameras,
+            &crop,
+            shape.as_ref(),
+            cells,
+            cancel,
+        )?;
         stage.finish();
         let longest = (0..3)
             .map(|a| crop.high[a] - crop.low[a])
@@ -155,8 +167,9 @@ impl FittedScene {
         let places: Vec<[f64; 3]> = self.cameras.iter().map(LensCamera::position).collect();
         Ok(Product {
             mesh,
-            painter: Painter::new(query, &places, 1.5 * longest / cells as f32),
+            painter: Painter::new(query, &places, 1.5 * longest / cells as f32).with_seen(seen),
             crop,
+            shape,
             size_m: size_m.or(self.stored.as_ref().and_then(|s| s.size_m)),
         })
     }
@@ -263,7 +276,7 @@ pub(super) fn keep(
         context,
     )?;
     product.paint();
-    let crop = product.crop;
+    let (crop, shape) = (product.crop, product.shape.take());
     let mesh = product.upright();
     let views: Vec<Image> = [0.0, 90.0, 180.0, 270.0]
         .into_iter()
@@ -277,6 +290,7 @@ pub(super) fn keep(
     let file = ProductFile {
         crop,
         size_m: settings.size_m,
+        shape,
     };
     let json = serde_json::to_vec_pretty(&file)
         .map_err(|e| Error::internal(format!("cannot write the product: {e}")))?;

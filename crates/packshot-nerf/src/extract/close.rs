@@ -1,0 +1,195 @@
+//! From the product's part of the seen surface to the space that it fills.
+//!
+//! Nobody sees a product from below, and seldom all of its back. What is unseen is filled as holes
+//! of scans are (Davis et al., "Filling holes in complex surfaces by volumetric diffusion", 2002):
+//! what is known beside it spreads into it. It ends at the latest where a sheet around the seen part
+//! would, and at the ground.
+
+use super::diffusion::Graph;
+use super::ground::Ground;
+use super::parting::Parting;
+use super::scene::SeenScene;
+use super::shape::Shape;
+use nalgebra::Vector3;
+use packshot_core::{CancelToken, Result};
+use packshot_geometry::nearest::KdTree;
+use rayon::prelude::*;
+
+/// Points within so many spacings of a vertex belong where it does.
+const NEAR: f32 = 2.5;
+/// Further in than this (of −1 to 1) points are not empty.
+const EMPTY: f32 = -0.5;
+/// Directions in which a sheet around the product lies.
+const DIRECTIONS: usize = 200;
+/// Share of the vertices that may be outside of it in each of them.
+const OUTSIDE: f32 = 0.002;
+/// What unseen space beyond is: outside, yet not so much that it eats into the product.
+const BEYOND: f32 = -0.3;
+/// How much unseen space is drawn there by itself, so that pockets without neighbours are nothing.
+const DRAWN: f32 = 1e-3;
+/// How deep below the ground the product may reach, in radii.
+const SUNK: f32 = 0.02;
+
+/// The space of the product.
+///
+/// # Errors
+/// `Cancelled`.
+pub(super) fn close(
+    scene: &SeenScene,
+    parting: &Parting,
+    ground: Option<&Ground>,
+    cancel: &CancelToken,
+) -> Result<Shape> {
+    let lattice = &scene.lattice;
+    let seen: Vec<usize> = (0..scene.places.len())
+        .filter(|i| scene.is_seen(*i))
+        .collect();
+    let places: Vec<[f32; 3]> = seen.iter().map(|i| scene.mesh.positions[*i]).collect();
+    let tree = KdTree::new(&places);
+    let sheet = Sheet::around(scene, parting);
+    let reach = (NEAR * lattice.spacing).powi(2);
+    // What is known of each point; NaN where it is to be found out.
+    let mut values: Vec<f32> = (0..lattice.len())
+        .into_par_iter()
+        .with_min_len(256)
+        .map(|i| {
+            let local = lattice.position(lattice.at(i));
+            // Deep inside of nothing and of everything no vertex is near.
+            if let Some(near) = tree.nearest(local)
+                && near.distance2 <= reach
+            {
+                return 4.0 * (parting.belongs[seen[near.index]] - 0.5);
+            }
+            if scene.inside[i] <= EMPTY {
+                return -1.0;
+            }
+            let buried = ground.is_some_and(|g| g.height(scene.place(local)) < -SUNK);
+            if buried || !sheet.holds(local) {
+                BEYOND
+            } else {
+                f32::NAN
+            }
+        })
+        .collect();
+    fill(scene, &mut values, cancel)?;
+    let (low, high) = bounds(scene, &values);
+    let size = [0, 1, 2].map(|a| (high[a] - low[a] + 1) as usize);
+    let mut kept = Vec::with_capacity(size.iter().product());
+    for x in low[0]..=high[0] {
+        for y in low[1]..=high[1] {
+            kept.extend((low[2]..=high[2]).map(|z| values[lattice.index([x, y, z])]));
+        }
+    }
+    let origin = lattice.position(low);
+    Ok(Shape::new(
+        scene.crop.axes,
+        origin,
+        lattice.spacing,
+        size,
+        &kept,
+    ))
+}
+
+/// Finds out what is unknown.
+fn fill(scene: &SeenScene, values: &mut [f32], cancel: &CancelToken) -> Result<()> {
+    let lattice = &scene.lattice;
+    let unknown: Vec<usize> = (0..values.len()).filter(|i| values[*i].is_nan()).collect();
+    let mut numbers = vec![u32::MAX; values.len()];
+    for (number, i) in unknown.iter().enumerate() {
+        numbers[*i] = number as u32;
+    }
+    let mut pairs = Vec::new();
+    let (mut pull, mut sum) = (
+        vec![DRAWN; unknown.len()],
+        vec![DRAWN * BEYOND; unknown.len()],
+    );
+    for (number, i) in unknown.iter().enumerate() {
+        let at = lattice.at(*i);
+        for a in 0..3 {
+            for forward in [false, true] {
+                let mut next = at;
+                next[a] = if forward {
+                    at[a] + 1
+                } else {
+                    at[a].wrapping_sub(1)
+                };
+                if next[a] as usize >= lattice.size[a] {
+                    pull[number] += 1.0;
+                    sum[number] += BEYOND;
+                    continue;
+                }
+                let next = lattice.index(next);
+                if values[next].is_nan() {
+                    if forward {
+                        pairs.push((number as u32, numbers[next], 1.0));
+                    }
+                } else if scene.inside[next] > EMPTY {
+                    // Through empty space nothing spreads.
+                    pull[number] += 1.0;
+                    sum[number] += values[next].clamp(-1.0, 1.0);
+                }
+            }
+        }
+    }
+    let wanted: Vec<f32> = sum.iter().zip(&pull).map(|(s, p)| s / p).collect();
+    let mut found = wanted.clone();
+    Graph::new(unknown.len(), &pairs).spread(&wanted, &pull, &mut found, cancel)?;
+    for (i, value) in unknown.into_iter().zip(found) {
+        values[i] = value;
+    }
+    Ok(())
+}
+
+/// The first and last points along each axis of what belongs to the product, and one more.
+fn bounds(scene: &SeenScene, values: &[f32]) -> ([u32; 3], [u32; 3]) {
+    let lattice = &scene.lattice;
+    let last = lattice.size.map(|side| side as u32 - 1);
+    let (mut low, mut high) = (last.map(|v| v - 1), [1; 3]);
+    for i in (0..values.len()).filter(|i| values[*i] > 0.0) {
+        let at = lattice.at(i);
+        for a in 0..3 {
+            low[a] = low[a].min(at[a].saturating_sub(1));
+            high[a] = high[a].max((at[a] + 1).min(last[a]));
+        }
+    }
+    (low, high)
+}
+
+/// A polytope around the product.
+struct Sheet {
+    faces: Vec<(Vector3<f32>, f32)>,
+}
+
+impl Sheet {
+    fn around(scene: &SeenScene, parting: &Parting) -> Self {
+        let places: Vec<Vector3<f32>> = (0..scene.places.len())
+            .filter(|i| parting.product[*i])
+            .map(|i| scene.mesh.positions[i].into())
+            .collect();
+        let outside =
+            ((OUTSIDE * places.len() as f32) as usize).min(places.len().saturating_sub(1));
+        let golden = std::f32::consts::PI * (3.0 - 5f32.sqrt());
+        let faces = (0..DIRECTIONS).into_par_iter().filter_map(|i| {
+            let z = 1.0 - (2 * i + 1) as f32 / DIRECTIONS as f32;
+            let (sin, cos) = (golden * i as f32).sin_cos();
+            let across = (1.0 - z * z).sqrt();
+            let direction = Vector3::new(across * cos, across * sin, z);
+            let mut along: Vec<f32> = places.iter().map(|p| p.dot(&direction)).collect();
+            if along.is_empty() {
+                return None;
+            }
+            let (_, end, _) = along.select_nth_unstable_by(outside, |a, b| b.total_cmp(a));
+            Some((direction, *end))
+        });
+        Self {
+            faces: faces.collect(),
+        }
+    }
+
+    fn holds(&self, at: [f32; 3]) -> bool {
+        let at = Vector3::from(at);
+        self.faces
+            .iter()
+            .all(|(normal, end)| normal.dot(&at) <= *end)
+    }
+}

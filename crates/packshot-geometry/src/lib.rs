@@ -28,6 +28,7 @@ pub mod splat;
 mod surface;
 #[cfg(test)]
 mod testing;
+pub mod tidy;
 mod topology;
 mod torus;
 mod transform;

@@ -7,6 +7,7 @@ use packshot_core::{Context, Error, Message, Result};
 use packshot_formats::WriteOptions;
 use packshot_geometry::reconstruct::Surface;
 use packshot_geometry::simplify::simplify;
+use packshot_geometry::tidy::Findings;
 use packshot_geometry::{Bounds, Mesh, PointCloud, unwrap};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,53 @@ pub struct MeshSettings {
     pub crop: CropChoice,
     /// Of a fitted field: longest side of the product in metres.
     pub size_m: Option<f64>,
+    /// Of a cloud: whether its points are followed as they are, rather than tidied up where they are
+    /// as rough as a network's guesses.
+    pub as_is: bool,
+}
+
+/// What was found in a rough cloud, and what its mesh was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Tidied {
+    /// The symmetry that the mesh has.
+    pub symmetry: Symmetry,
+    /// Share of the points that lie on a surface of revolution around one upright axis.
+    pub turning: f32,
+    /// Longer over shorter diameter of that surface's sections.
+    pub aspect: f32,
+    /// Straight legs, alike and at even angles around the axis.
+    pub legs: usize,
+    /// Share of the points that stayed an ordinary surface, such as a handle's.
+    pub plain: f32,
+    /// Colours that those of the points were brought down to; 0 where they were kept.
+    pub colours: usize,
+}
+
+/// A symmetry that a product's surface was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symmetry {
+    /// None was found: the mesh follows the points.
+    None,
+    /// Around an upright axis, by any angle.
+    Revolution,
+}
+
+impl From<Findings> for Tidied {
+    fn from(found: Findings) -> Self {
+        let rounded = |v: f32| (v * 1e3).round() / 1e3;
+        Self {
+            symmetry: match found.used {
+                true => Symmetry::Revolution,
+                false => Symmetry::None,
+            },
+            turning: rounded(found.turning),
+            aspect: rounded(found.aspect),
+            legs: if found.used { found.legs } else { 0 },
+            plain: rounded(found.plain),
+            colours: found.colours,
+        }
+    }
 }
 
 /// What was made.
@@ -56,6 +104,8 @@ pub struct Meshed {
     pub volume_m3: f64,
     /// Sides of the box in metres along x, y, z (+Z up).
     pub size_m: Option<[f32; 3]>,
+    /// What was found in a rough cloud; `None` for other clouds and with `as_is`.
+    pub tidied: Option<Tidied>,
 }
 
 /// Cubes along the longest side of a fitted product.
@@ -157,6 +207,7 @@ fn written(
         closed: made.closed,
         volume_m3: made.mesh.signed_volume(),
         size_m: Bounds::of(made.mesh.positions.iter().copied()).map(|b| b.size().into()),
+        tidied: made.tidied,
     })
 }
 
@@ -165,6 +216,7 @@ pub(crate) struct MadeMesh {
     pub(crate) mesh: Mesh,
     pub(crate) closed: bool,
     pub(crate) parts: usize,
+    pub(crate) tidied: Option<Tidied>,
 }
 
 /// Finds the surface, simplifies and colours.
@@ -175,7 +227,11 @@ pub(crate) fn mesh_of_cloud(
     context: &Context<'_>,
 ) -> Result<MadeMesh> {
     let stage = context.stage("surface", None);
-    let Surface { mut mesh, colours } = maker.surface(cloud, context)?;
+    let Surface {
+        mut mesh,
+        colours,
+        findings,
+    } = maker.surface(cloud, settings.as_is, context)?;
     stage.finish();
     context.check()?;
     mesh = simplified(mesh, settings.faces, context)?;
@@ -197,6 +253,7 @@ pub(crate) fn mesh_of_cloud(
         mesh,
         closed: topology.is_closed(),
         parts: topology.components,
+        tidied: findings.map(Tidied::from),
     })
 }
 
@@ -243,6 +300,7 @@ fn mesh_of_fit(fit: &Path, settings: &MeshSettings, context: &Context<'_>) -> Re
         mesh: product.upright(),
         closed: topology.is_closed(),
         parts: topology.components,
+        tidied: None,
     })
 }
 

@@ -95,16 +95,22 @@ impl SurfaceMaker {
         })
     }
 
-    /// The surface of a cloud.
+    /// The surface of a cloud; `as_is` without looking for what products have in common.
     ///
     /// # Errors
     /// `BadInput` for a cloud that encloses nothing.
-    pub(crate) fn surface(&self, cloud: &PointCloud, context: &Context<'_>) -> Result<Surface> {
+    pub(crate) fn surface(
+        &self,
+        cloud: &PointCloud,
+        as_is: bool,
+        context: &Context<'_>,
+    ) -> Result<Surface> {
         match self {
             Self::Reconstruction => {
                 // Generated clouds have holes where their objects have none.
                 let settings = ReconstructSettings {
                     mend: true,
+                    tidy: !as_is,
                     ..ReconstructSettings::default()
                 };
                 reconstruct(cloud, &settings)
@@ -152,6 +158,7 @@ fn by_distances(
     Ok(Surface {
         colours: CloudColours::beside(cloud, &mesh),
         mesh,
+        findings: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Colours of places on a surface from near points.
 
 use super::{Sample, tree_of};
-use crate::nearest::KdTree;
+use crate::nearest::{KdTree, Neighbour};
 use crate::{Mesh, PointCloud};
 use nalgebra::Vector3;
 use packshot_core::colour::{level, linear_from_srgb, srgb_from_linear};
@@ -18,6 +18,8 @@ pub struct CloudColours {
     /// Linear light.
     colours: Vec<Vector3<f32>>,
     normals: Vec<Vector3<f32>>,
+    /// Where each place has one of a few colours: which.
+    labels: Option<Vec<u8>>,
 }
 
 impl CloudColours {
@@ -62,13 +64,35 @@ impl CloudColours {
                 .with_min_len(64)
                 .map(|&p| normal_at(p))
                 .collect(),
+            labels: None,
         })
+    }
+
+    /// A few colours with sharp borders: places, and which of `palette` (sRGB) each has.
+    pub(super) fn of_palette(places: Vec<[f32; 3]>, labels: Vec<u8>, palette: &[[u8; 3]]) -> Self {
+        let linear =
+            |rgb: [u8; 3]| Vector3::from(rgb.map(|l| linear_from_srgb(f32::from(l) / 255.0)));
+        let colour = |label: &u8| {
+            palette
+                .get(usize::from(*label))
+                .copied()
+                .unwrap_or_default()
+        };
+        Self {
+            tree: KdTree::new(&places),
+            colours: labels.iter().map(|l| linear(colour(l))).collect(),
+            normals: Vec::new(),
+            labels: Some(labels),
+        }
     }
 
     /// Linear RGB at a place with a unit normal: near points by inverse squared distance. Points
     /// of the other side of a thin part count for little.
     pub fn at(&self, place: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
         let near = self.tree.k_nearest(place, NEIGHBOURS);
+        if let Some(labels) = &self.labels {
+            return self.strongest(&near, labels);
+        }
         let farthest = near.last().map_or(0.0, |n| n.distance2);
         let (mut sum, mut weights) = (Vector3::zeros(), 0.0);
         for n in near {
@@ -80,6 +104,19 @@ impl CloudColours {
             weights += weight;
         }
         (if weights > 0.0 { sum / weights } else { sum }).into()
+    }
+
+    /// The colour of the label with the most weight.
+    fn strongest(&self, near: &[Neighbour], labels: &[u8]) -> [f32; 3] {
+        let mut best: (f32, Option<usize>) = (0.0, None);
+        for n in near {
+            let alike = near.iter().filter(|o| labels[o.index] == labels[n.index]);
+            let weight: f32 = alike.map(|o| 1.0 / o.distance2.max(1e-12)).sum();
+            if weight > best.0 {
+                best = (weight, Some(n.index));
+            }
+        }
+        best.1.map_or([0.0; 3], |index| self.colours[index].into())
     }
 
     /// Gives each vertex of a mesh with normals its colour.

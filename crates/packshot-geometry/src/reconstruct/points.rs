@@ -4,6 +4,7 @@ use super::{LEAST_POINTS, Sample, nothing_to_go_by, openness, tree_of};
 use crate::PointCloud;
 use crate::flatness::PrincipalAxes;
 use crate::nearest::KdTree;
+use crate::tidy::Oriented;
 use nalgebra::Vector3;
 use packshot_core::Result;
 use rayon::prelude::*;
@@ -34,8 +35,22 @@ const SMOOTH_RESIDUAL: f32 = 0.25;
 /// Most that noise widens what is looked at.
 const MOST_ROUGH: f32 = 3.0;
 
-/// Samples of a surface, and how rough they were: 1 for clean ones, up to [`MOST_ROUGH`].
-pub(super) fn prepare(cloud: &PointCloud) -> Result<(Vec<Sample>, f32)> {
+/// A cloud made ready.
+pub(super) struct Prepared {
+    /// Samples of a surface.
+    pub(super) samples: Vec<Sample>,
+    /// The same where the points were, with the normals of their neighbours' planes.
+    pub(super) raw: Vec<Oriented>,
+    /// How rough they were: 1 for clean ones, up to [`MOST_ROUGH`].
+    pub(super) rough: f32,
+    /// The same without limits.
+    pub(super) unrest: f32,
+    /// Standard deviation of the points from their surface, in metres.
+    pub(super) noise: f32,
+}
+
+/// Samples of a surface, and what is known of all of them.
+pub(super) fn prepare(cloud: &PointCloud) -> Result<Prepared> {
     let (positions, given) = thinned(cloud);
     if positions.len() < LEAST_POINTS {
         return Err(nothing_to_go_by());
@@ -60,7 +75,15 @@ pub(super) fn prepare(cloud: &PointCloud) -> Result<(Vec<Sample>, f32)> {
             .collect(),
         None => turned_outward(&positions, &tree, &spacings),
     };
-    let rough = roughness(&samples);
+    let (unrest, noise) = roughness(&samples);
+    let rough = unrest.clamp(1.0, MOST_ROUGH);
+    let raw = samples
+        .iter()
+        .map(|s| Oriented {
+            position: s.position,
+            normal: s.normal,
+        })
+        .collect();
     for sample in &mut samples {
         sample.spacing *= rough;
     }
@@ -68,14 +91,21 @@ pub(super) fn prepare(cloud: &PointCloud) -> Result<(Vec<Sample>, f32)> {
         samples = in_line(&samples, rough);
     }
     measure_areas(&mut samples);
-    Ok((samples, rough))
+    Ok(Prepared {
+        samples,
+        raw,
+        rough,
+        unrest,
+        noise,
+    })
 }
 
 /// How far points lie from the plane of their neighbours of the same side, beside what clean clouds
 /// have: of the calmer half of the points, since edges and curves are no noise.
-fn roughness(samples: &[Sample]) -> f32 {
+/// Also the distance itself, in metres.
+fn roughness(samples: &[Sample]) -> (f32, f32) {
     let tree = tree_of(samples);
-    let mut residuals: Vec<f32> = samples
+    let (mut residuals, mut distances): (Vec<f32>, Vec<f32>) = samples
         .par_iter()
         .with_min_len(64)
         .filter_map(|s| {
@@ -87,12 +117,17 @@ fn roughness(samples: &[Sample]) -> f32 {
             let count = same_side.clone().count();
             let axes = PrincipalAxes::of(same_side.map(|other| other.position.into()))?;
             let residual = axes.singular_values[2] as f32 / (count as f32).sqrt();
-            (count > PLANE_NEIGHBOURS && s.spacing > 0.0).then(|| residual / s.spacing)
+            (count > PLANE_NEIGHBOURS && s.spacing > 0.0).then(|| (residual / s.spacing, residual))
         })
-        .collect();
-    residuals.sort_unstable_by(f32::total_cmp);
-    let quartile = residuals.get(residuals.len() / 4).copied().unwrap_or(0.0);
-    (quartile / SMOOTH_RESIDUAL).clamp(1.0, MOST_ROUGH)
+        .unzip();
+    let quartile = |values: &mut Vec<f32>| {
+        values.sort_unstable_by(f32::total_cmp);
+        values.get(values.len() / 4).copied().unwrap_or(0.0)
+    };
+    (
+        quartile(&mut residuals) / SMOOTH_RESIDUAL,
+        quartile(&mut distances),
+    )
 }
 
 /// Finite points, and their normals where all have some; where there are too many, the means of

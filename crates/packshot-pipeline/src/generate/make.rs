@@ -3,7 +3,7 @@
 use super::best::Choice;
 use super::networks::{Networks, loaded};
 use super::settings::{PointCount, Settings};
-use crate::mesh::{Finish, MeshSettings, mesh_of_cloud};
+use crate::mesh::{Finish, MeshSettings, Tidied, mesh_of_cloud};
 use crate::photo::{Cut, frame_photo};
 use crate::surface::{SurfaceMaker, SurfaceMethod};
 use packshot_core::{Context, Image, Result, Seed};
@@ -34,6 +34,7 @@ const MESH: MeshSettings = MeshSettings {
     finish: Finish::VertexColours,
     crop: crate::fit::CropChoice::None,
     size_m: None,
+    as_is: false,
 };
 
 /// An asset to be made.
@@ -52,6 +53,8 @@ pub(crate) struct Made {
     pub(crate) cloud: PointCloud,
     /// Where one was asked for, in the same place.
     pub(crate) mesh: Option<Mesh>,
+    /// What was found in the cloud for it.
+    pub(crate) tidied: Option<Tidied>,
     /// What the point networks were shown; `None` where they were told a text.
     pub(crate) image: Option<Image>,
     /// How the prompt was read; `None` for photos.
@@ -90,7 +93,13 @@ pub(crate) fn add_mesh(
 ) -> Result<()> {
     if settings.mesh {
         let mut timer = Lap(Instant::now());
-        made.mesh = Some(mesh_of_cloud(&made.cloud, maker, &MESH, context)?.mesh);
+        let mesh_settings = MeshSettings {
+            as_is: settings.as_is,
+            ..MESH
+        };
+        let mesh = mesh_of_cloud(&made.cloud, maker, &mesh_settings, context)?;
+        made.tidied = mesh.tidied;
+        made.mesh = Some(mesh.mesh);
         made.timings.mesh_secs = timer.lap();
     }
     Ok(())
@@ -163,6 +172,7 @@ pub(crate) fn make(networks: &Networks, job: &Job, context: &Context<'_>) -> Res
     Ok(Made {
         cloud,
         mesh: None,
+        tidied: None,
         image: Some(image),
         reading,
         cut,

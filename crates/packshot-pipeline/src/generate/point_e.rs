@@ -306,6 +306,7 @@ impl PointEEngine {
         Ok(Made {
             cloud,
             mesh: None,
+            tidied: None,
             image: self.shown.as_ref().map(|shown| shown.image.clone()),
             reading: None,
             cut: self.shown.as_ref().and_then(|shown| shown.cut),

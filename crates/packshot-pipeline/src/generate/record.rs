@@ -3,6 +3,7 @@
 use super::best::Choice;
 use super::make::{Job, Made, Source, Timings};
 use super::settings::Settings;
+use crate::mesh::Tidied;
 use crate::photo::Cut;
 use packshot_core::{CpuLevel, ModelUse, NOISE_NAME, Seed, Warning, cpu_level};
 use packshot_encoders::words::Prompt;
@@ -27,6 +28,9 @@ pub(crate) struct Record<'a> {
     photo: Option<PhotoRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     choice: Option<&'a Choice>,
+    /// What was found in the cloud for its mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tidied: Option<Tidied>,
     settings: &'a Settings,
     /// Longest side of the cloud's box.
     longest_side_m: f32,
@@ -80,6 +84,7 @@ impl<'a> Record<'a> {
             reading: made.reading.as_ref(),
             photo,
             choice: made.choice.as_ref(),
+            tidied: made.tidied,
             settings: &job.settings,
             longest_side_m: made.cloud.bounds().map_or(0.0, |b| b.longest_side()),
             points: made.cloud.len(),

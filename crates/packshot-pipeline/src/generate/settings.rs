@@ -167,6 +167,8 @@ pub struct Settings {
     pub size: Option<Length>,
     /// Whether a mesh is made of the cloud.
     pub mesh: bool,
+    /// Whether the mesh follows the points as they are.
+    pub as_is: bool,
     /// Formats of the cloud and the mesh besides PLY and GLB, which are always written.
     pub formats: Vec<CloudFormat>,
 }
@@ -198,6 +200,7 @@ impl Settings {
             best_of: 1,
             size: None,
             mesh: false,
+            as_is: false,
             formats: vec![CloudFormat::Ply, CloudFormat::Glb],
         }
     }

@@ -92,6 +92,10 @@ pub(crate) struct Options {
     /// Make a closed, coloured mesh of the cloud too
     #[arg(long)]
     pub mesh: bool,
+    /// Let the mesh follow the points as they are: do not look for parts that turn around an upright
+    /// axis, legs and the few colours that products have
+    #[arg(long)]
+    pub as_is: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
@@ -147,6 +151,7 @@ impl Options {
             formats: self.formats.or(file.formats),
             best_of: self.best_of.or(file.best_of),
             mesh: self.mesh || file.mesh,
+            as_is: self.as_is || file.as_is,
         }
     }
 
@@ -174,6 +179,7 @@ impl Options {
         settings.size = self.size;
         settings.best_of = self.best_of.unwrap_or(settings.best_of);
         settings.mesh = self.mesh;
+        settings.as_is = self.as_is;
         settings.image_steps = self.image_steps.unwrap_or(settings.image_steps);
         if let Some(steps) = self.points_steps {
             settings.points_steps = steps;

@@ -32,6 +32,10 @@ pub(crate) struct Options {
     /// Most triangles [default: as many as the shape is sampled with]
     #[arg(long, env = "PACKSHOT_FACES", hide_env = true, value_name = "N")]
     pub faces: Option<usize>,
+    /// Follow the points as they are: do not look in rough clouds for parts that turn around an upright
+    /// axis, legs and the few colours that products have
+    #[arg(long)]
+    pub as_is: bool,
     /// Find the surface with Point-E's distance network (`packshot models pull sdf`), as Point-E does
     #[arg(long)]
     pub sdf: bool,
@@ -93,6 +97,7 @@ pub(crate) fn run(arguments: Arguments, file: Options, session: &Session) -> Res
         faces: flags.faces.or(file.faces),
         finish: texture.map_or(Finish::VertexColours, Finish::Texture),
         crop: flags.crop.or(file.crop).unwrap_or_default(),
+        as_is: flags.as_is || file.as_is,
         size_m: flags.size.or(file.size).map(|s| s.metres),
     };
     let made = mesh(

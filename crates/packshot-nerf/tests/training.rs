@@ -306,3 +306,71 @@ fn a_field_becomes_a_coloured_surface() {
     error /= (3 * mesh.positions.len()) as f64;
     assert!(error < 0.08, "{error}");
 }
+
+/// Turns a camera in the world and moves it.
+fn disturbed(camera: &LensCamera, turn: f64, way: [f64; 3]) -> LensCamera {
+    let (sin, cos) = turn.sin_cos();
+    let [x, y, z] = camera.world_from_camera;
+    let mixed = |a: f64, b: f64, from: [f64; 4], to: [f64; 4]| -> [f64; 4] {
+        std::array::from_fn(|c| a * from[c] + b * to[c])
+    };
+    let mut rows = [mixed(cos, -sin, x, y), mixed(sin, cos, x, y), z];
+    for r in 0..3 {
+        rows[r][3] = camera.world_from_camera[r][3] + way[r];
+    }
+    LensCamera {
+        world_from_camera: rows,
+        ..*camera
+    }
+}
+
+/// Mean distance between where cameras put the picture's middle, at the ball's distance.
+fn apart(a: &[LensCamera], b: &[LensCamera]) -> f64 {
+    let middle = |c: &LensCamera| -> [f64; 3] {
+        let (at, ahead) = (c.position(), c.forward());
+        std::array::from_fn(|i| at[i] + 2.5 * ahead[i])
+    };
+    let each = a.iter().zip(b).map(|(a, b)| {
+        let (a, b) = (middle(a), middle(b));
+        (0..3).map(|c| (a[c] - b[c]).powi(2)).sum::<f64>().sqrt()
+    });
+    each.sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn wrong_poses_are_corrected_and_a_photo_from_outside_finds_its_place() {
+    let right: Vec<Photo> = (0..16).map(photo).collect();
+    let true_cameras: Vec<LensCamera> = right.iter().map(|p| p.camera).collect();
+    let photos: Vec<Photo> = right
+        .iter()
+        .enumerate()
+        .map(|(i, p)| {
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            let way = [[0.05, 0.0, 0.0], [0.0, 0.05, 0.0], [0.0, 0.0, 0.05]][i / 2 % 3];
+            Photo {
+                camera: disturbed(&p.camera, 0.02 * sign, way.map(|v| v * sign)),
+                ..p.clone()
+            }
+        })
+        .collect();
+    let wrong_cameras: Vec<LensCamera> = photos.iter().map(|p| p.camera).collect();
+    let mut plan = small_plan(&photos);
+    plan.train.carve = false;
+    plan.train.pose_rate = 2e-3;
+    plan.train.pixel_rays = 1;
+    let mut trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos).unwrap();
+    for step in 0..600 {
+        trainer.step(f64::from(step) / 600.0).unwrap();
+    }
+    let before = apart(&wrong_cameras, &true_cameras);
+    let after = apart(&trainer.cameras(), &true_cameras);
+    assert!(after < 0.6 * before, "{before} {after}");
+    let held_out = photo_at(7.5);
+    let astray = Photo {
+        camera: disturbed(&held_out.camera, 0.02, [0.03, 0.0, -0.03]),
+        ..held_out.clone()
+    };
+    let given = apart(&[astray.camera], &[held_out.camera]);
+    let found = apart(&[trainer.align(astray).unwrap()], &[held_out.camera]);
+    assert!(found < 0.7 * given, "{given} {found}");
+}

@@ -50,6 +50,8 @@ impl AnyTrainer {
                 let mut plan = plan(&photos, settings.seed)?;
                 if settings.refine_poses {
                     plan.train.pose_rate = POSE_RATE;
+                    // By wrong poses, photos would carve off what is there.
+                    plan.train.carve = false;
                 }
                 let trainer = Trainer::new(plan.shape, plan.scene, plan.march, plan.train, photos)?;
                 Ok(Self::Hash(Box::new(trainer), plan))

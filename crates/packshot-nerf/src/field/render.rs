@@ -16,6 +16,8 @@ use rayon::prelude::*;
 const FAINT: f32 = 1e-4;
 /// Pixels that go through the field together.
 const GROUP: usize = 64;
+/// Samples of a ray that go through it together.
+const ROUND: usize = 16;
 
 /// A field that can be looked at.
 #[derive(Clone, Copy)]
@@ -159,50 +161,90 @@ pub(super) fn render_rays(
         }
         rays.push((unit.unwrap_or([0.0; 3]), first..samples.len()));
     }
-    block.density(what.field, prepared, samples.positions(0..samples.len()));
-    // Weights, and which samples matter.
-    let (mut keep, mut weights, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-    let mut pixels = vec![
-        Pixel {
-            distance: f32::INFINITY,
-            ..Pixel::default()
-        };
-        rays.len()
-    ];
-    for (r, (_, range)) in rays.iter().enumerate() {
-        let mut light = 1.0f32;
-        for i in range.clone() {
-            if light < DARK {
-                break;
+    let nothing = Pixel {
+        distance: f32::INFINITY,
+        ..Pixel::default()
+    };
+    let mut pixels = vec![nothing; rays.len()];
+    let mut light = vec![1.0f32; rays.len()];
+    // A few samples of each ray at a time, so that few are spent behind surfaces.
+    let mut round = Round::default();
+    let mut asked = 0;
+    for first in (0..).step_by(ROUND) {
+        round.clear();
+        for (r, (_, range)) in rays.iter().enumerate() {
+            if light[r] >= DARK {
+                let next = (range.start + first).min(range.end);
+                for i in next..(next + ROUND).min(range.end) {
+                    round.push(r, i, samples);
+                }
             }
-            let passed = light * math::exp(-block.density[i] * samples.dt[i]);
-            if light - passed > FAINT {
-                keep.push(i as u32);
-                weights.push(light - passed);
-                owners.push(r);
+        }
+        if round.asked.is_empty() {
+            break;
+        }
+        asked += round.asked.len();
+        let [x, y, z] = &round.unit;
+        block.density(what.field, prepared, [x, y, z]);
+        // Weights, and which samples matter.
+        let (mut keep, mut kept) = (Vec::new(), Vec::new());
+        for (row, &(r, i)) in round.asked.iter().enumerate() {
+            if light[r] < DARK {
+                continue;
             }
-            if light >= 0.5 && passed < 0.5 {
+            let passed = light[r] * math::exp(-block.density[row] * samples.dt[i]);
+            let weight = light[r] - passed;
+            if weight > FAINT {
+                keep.push(row as u32);
+                kept.push((r, weight));
+            }
+            if light[r] >= 0.5 && passed < 0.5 {
                 pixels[r].distance = samples.t[i] * what.scene.unit();
             }
-            light = passed;
+            light[r] = passed;
         }
-        pixels[r].opacity = 1.0 - light;
-    }
-    block.compact(shape, &keep);
-    let mut last = (usize::MAX, [0.0; 16]);
-    for (sample, owner) in owners.iter().enumerate() {
-        if last.0 != *owner {
-            last = (*owner, spherical::encode(rays[*owner].0));
+        block.compact(shape, &keep);
+        let mut last = (usize::MAX, [0.0; 16]);
+        for (sample, &(r, _)) in kept.iter().enumerate() {
+            if last.0 != r {
+                last = (r, spherical::encode(rays[r].0));
+            }
+            let inputs = block.view_inputs(shape, sample);
+            inputs[..last.1.len()].copy_from_slice(&last.1);
+            inputs[last.1.len()..].copy_from_slice(what.appearance);
         }
-        let inputs = block.view_inputs(shape, sample);
-        inputs[..last.1.len()].copy_from_slice(&last.1);
-        inputs[last.1.len()..].copy_from_slice(what.appearance);
-    }
-    block.colour(what.field, prepared);
-    for ((sample, owner), weight) in owners.iter().enumerate().zip(&weights) {
-        for c in 0..3 {
-            pixels[*owner].rgb[c] += weight * block.colours[4 * sample + c];
+        block.colour(what.field, prepared);
+        for (sample, &(r, weight)) in kept.iter().enumerate() {
+            for c in 0..3 {
+                pixels[r].rgb[c] += weight * block.colours[4 * sample + c];
+            }
         }
     }
-    (pixels, samples.len())
+    for (pixel, light) in pixels.iter_mut().zip(light) {
+        pixel.opacity = 1.0 - light;
+    }
+    (pixels, asked)
+}
+
+/// Samples whose densities are asked for together.
+#[derive(Default)]
+struct Round {
+    /// Ray and sample of each.
+    asked: Vec<(usize, usize)>,
+    /// Their positions, one vector a coordinate.
+    unit: [Vec<f32>; 3],
+}
+
+impl Round {
+    fn clear(&mut self) {
+        self.asked.clear();
+        self.unit.iter_mut().for_each(Vec::clear);
+    }
+
+    fn push(&mut self, ray: usize, sample: usize, samples: &Samples) {
+        self.asked.push((ray, sample));
+        for (to, from) in self.unit.iter_mut().zip(&samples.unit) {
+            to.push(from[sample]);
+        }
+    }
 }

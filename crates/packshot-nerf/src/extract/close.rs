@@ -24,9 +24,12 @@ const DIRECTIONS: usize = 200;
 /// Share of the vertices that may be outside of it in each of them.
 const OUTSIDE: f32 = 0.002;
 /// What unseen space beyond is: outside, yet not so much that it eats into the product.
-const BEYOND: f32 = -0.3;
+const BEYOND: f32 = -0.03;
 /// How much unseen space is drawn there by itself, so that pockets without neighbours are nothing.
-const DRAWN: f32 = 1e-3;
+const DRAWN: f32 = 1e-4;
+/// What was found out changes slowly from place to place: this much steeper, little is lost when it
+/// is written.
+const STEEPER: f32 = 3.0;
 /// How deep below the ground the product may reach, in radii.
 const SUNK: f32 = 0.02;
 
@@ -58,7 +61,7 @@ pub(super) fn close(
             if let Some(near) = tree.nearest(local)
                 && near.distance2 <= reach
             {
-                return 4.0 * (parting.belongs[seen[near.index]] - 0.5);
+                return 6.0 * (parting.belongs[seen[near.index]] - 0.5);
             }
             if scene.inside[i] <= EMPTY {
                 return -1.0;
@@ -135,7 +138,7 @@ fn fill(scene: &SeenScene, values: &mut [f32], cancel: &CancelToken) -> Result<(
     let mut found = wanted.clone();
     Graph::new(unknown.len(), &pairs).spread(&wanted, &pull, &mut found, cancel)?;
     for (i, value) in unknown.into_iter().zip(found) {
-        values[i] = value;
+        values[i] = STEEPER * value;
     }
     Ok(())
 }
@@ -155,7 +158,8 @@ fn bounds(scene: &SeenScene, values: &[f32]) -> ([u32; 3], [u32; 3]) {
     (low, high)
 }
 
-/// A polytope around the product.
+/// A polytope around the product: what is seen of it at a glance only lies a little further out than
+/// what is seen.
 struct Sheet {
     faces: Vec<(Vector3<f32>, f32)>,
 }
@@ -169,6 +173,7 @@ impl Sheet {
         let outside =
             ((OUTSIDE * places.len() as f32) as usize).min(places.len().saturating_sub(1));
         let golden = std::f32::consts::PI * (3.0 - 5f32.sqrt());
+        let margin = scene.lattice.spacing;
         let faces = (0..DIRECTIONS).into_par_iter().filter_map(|i| {
             let z = 1.0 - (2 * i + 1) as f32 / DIRECTIONS as f32;
             let (sin, cos) = (golden * i as f32).sin_cos();
@@ -179,7 +184,7 @@ impl Sheet {
                 return None;
             }
             let (_, end, _) = along.select_nth_unstable_by(outside, |a, b| b.total_cmp(a));
-            Some((direction, *end))
+            Some((direction, *end + margin))
         });
         Self {
             faces: faces.collect(),

@@ -66,6 +66,8 @@ impl Crop {
 const REACH: f32 = 1.6;
 /// Radius of what a camera shows, in its distances: least, that of cameras without one, and most.
 const RADII: (f32, f32, f32) = (0.15, 0.45, 0.6);
+/// A pixel of what cameras see covers so many spacings: fine enough to tell colours at edges.
+const PIXEL: f64 = 1.4;
 /// Grounds this level (cosine) do not turn the product.
 const LEVEL: f32 = 0.9999;
 
@@ -110,7 +112,7 @@ pub(super) fn find_in_views(
     crop.low = middle.map(|v| v - REACH * radius);
     crop.high = middle.map(|v| v + REACH * radius);
     let lattice = Lattice::around(crop.low, crop.high, 0.0, CELLS)?;
-    let maps = DepthMaps::render(view, cameras, &crop, lattice.spacing)?;
+    let maps = DepthMaps::render(view, cameras, &crop, lattice.spacing, PIXEL)?;
     let scene = SeenScene::of(&maps, lattice, crop, radius, cancel)?;
     let ground = Ground::find(&scene);
     let parting = part(&scene, ground.as_ref(), cancel)?;

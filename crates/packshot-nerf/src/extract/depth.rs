@@ -12,8 +12,6 @@ use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
 
 /// Cameras that are asked at most.
 const CAMERAS: usize = 64;
-/// A pixel of a depth map covers so many spacings of the lattice.
-const PIXEL: f64 = 2.0;
 /// Distances are cut to so many spacings.
 const TRUNCATION: f32 = 3.0;
 /// Vote of a camera before which something else stands. One camera that looks through a thin place
@@ -42,17 +40,19 @@ pub(super) struct DepthMaps {
 }
 
 impl DepthMaps {
-    /// What the cameras see of `crop`, for a lattice of the given spacing; `view` renders it.
+    /// What the cameras see of `crop`, for a lattice of the given spacing, of which a pixel covers
+    /// `pixel`; `view` renders it.
     pub(super) fn render(
         view: &dyn Fn(&LensCamera) -> Result<View>,
         cameras: &[LensCamera],
         crop: &Crop,
         spacing: f32,
+        pixel: f64,
     ) -> Result<Self> {
         let every = cameras.len().div_ceil(CAMERAS).max(1);
         let mut maps = Vec::new();
         for camera in cameras.iter().step_by(every) {
-            let Some(camera) = window(camera, crop, f64::from(spacing) * PIXEL) else {
+            let Some(camera) = window(camera, crop, f64::from(spacing) * pixel) else {
                 continue;
             };
             let view = view(&camera)?;

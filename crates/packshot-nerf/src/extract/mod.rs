@@ -26,6 +26,8 @@ use packshot_geometry::marching_cubes::{Lattice, follow_surface};
 use packshot_geometry::smoothing::smooth;
 use rayon::prelude::*;
 
+/// A pixel of what cameras see covers so many spacings of the lattice.
+const PIXEL: f64 = 2.0;
 /// Parts of the surface with a smaller share of the area of the largest are floaters.
 const LEAST_AREA_SHARE: f64 = 0.01;
 
@@ -48,7 +50,7 @@ pub fn surface(
     let margin = 1.5 * longest / cells.max(1) as f32;
     let lattice = Lattice::around(crop.low, crop.high, margin, cells)?;
     let view = |camera: &LensCamera| fitted.render_middles(camera, cancel);
-    let maps = DepthMaps::render(&view, cameras, crop, lattice.spacing)?;
+    let maps = DepthMaps::render(&view, cameras, crop, lattice.spacing, PIXEL)?;
     let values = |points: &[[u32; 3]]| -> Result<Vec<f32>> {
         if cancel.is_cancelled() {
             return Err(Error::cancelled());

@@ -12,10 +12,13 @@ use rayon::prelude::*;
 /// Samples of the short ray through the surface.
 const SAMPLES: usize = 8;
 
-/// What cameras see no better than this (a sum of squared cosines) has the colours around it.
-const UNSEEN: f32 = 0.1;
+/// What cameras see (sums of squared cosines) no better than this share of what they see of most has
+/// the colours around it.
+const UNSEEN: f32 = 0.05;
 /// What they see at least as well as this has its own.
-const SEEN: f32 = 0.4;
+const SEEN: f32 = 0.2;
+/// Most: all but this share of the vertices are seen no better.
+const BEST: f32 = 0.3;
 /// Vertices whose colours a place without one of its own has.
 const NEAR: usize = 4;
 
@@ -25,7 +28,7 @@ pub struct SeenColours {
     tree: KdTree,
     /// sRGB values of each vertex.
     colours: Vec<[f32; 3]>,
-    /// How well cameras see it.
+    /// How well cameras see it, from 0 to 1.
     seen: Vec<f32>,
 }
 
@@ -36,22 +39,27 @@ impl SeenColours {
         maps: &DepthMaps,
         cancel: &CancelToken,
     ) -> Result<Self> {
-        let (mut colours, seen): (Vec<_>, Vec<_>) = (&mesh.positions, normals)
+        let (mut colours, mut seen): (Vec<_>, Vec<_>) = (&mesh.positions, normals)
             .into_par_iter()
             .with_min_len(64)
             .map(|(position, normal)| maps.colour(*position, *normal))
             .unzip();
+        let mut sorted = seen.clone();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let most = sorted.get((BEST * sorted.len() as f32) as usize);
+        let most = most.map_or(1.0, |most| most.max(1e-6));
+        for seen in &mut seen {
+            *seen = ((*seen / most - UNSEEN) / (SEEN - UNSEEN)).clamp(0.0, 1.0);
+        }
         let mut edges: Vec<(u32, u32, f32)> = (mesh.triangles.iter())
             .flat_map(|[a, b, c]| [(*a, *b), (*b, *c), (*c, *a)])
             // Of a closed surface each edge is walked up once.
             .filter(|(a, b)| a < b)
             .map(|(a, b)| (a, b, 1.0))
             .collect();
-        edges.retain(|(a, b, _)| [a, b].iter().any(|v| seen[**v as usize] < SEEN));
+        edges.retain(|(a, b, _)| [a, b].iter().any(|v| seen[**v as usize] < 1.0));
         let graph = Graph::new(colours.len(), &edges);
-        let pull: Vec<f32> = (seen.iter())
-            .map(|s| 10.0 * ((s - UNSEEN) / (SEEN - UNSEEN)).clamp(1e-7, 1.0))
-            .collect();
+        let pull: Vec<f32> = seen.iter().map(|s| (10.0 * s).max(1e-6)).collect();
         for c in 0..3 {
             let wanted: Vec<f32> = (colours.iter().zip(&seen))
                 .map(|(colour, seen)| if *seen > 0.0 { colour[c] } else { 0.5 })
@@ -80,7 +88,6 @@ impl SeenColours {
             }
             seen += share * self.seen[neighbour.index];
         }
-        let seen = ((seen - UNSEEN) / (SEEN - UNSEEN)).clamp(0.0, 1.0);
         (!near.is_empty()).then_some((colour, seen))
     }
 }

@@ -21,10 +21,12 @@ const COLOURS: [(f32, f32); 3] = [(0.0, 1.0), (-0.6, 0.6), (-0.4, 0.4)];
 const RARE: f32 = 1e-5;
 /// How much colours count, and at most.
 const COLOUR: f32 = 1.5;
-const MOST_COLOUR: f32 = 4.0;
-/// Against being the product: to be ground, and to be far away.
-const GROUND: f32 = 2.1;
-const FAR: f32 = 4.0;
+const MOST_COLOUR: f32 = 3.0;
+/// For being the product: to be near to what was found.
+const NEAR: f32 = 1.5;
+/// Against it: to be ground, and to be far away.
+const GROUND: f32 = 3.0;
+const FAR: f32 = 5.0;
 /// How much a fold parts.
 const FOLD: f32 = 4.0;
 /// Links that part most still hold this much.
@@ -179,7 +181,7 @@ impl<'a> Search<'a> {
             .map(|i| {
                 let off = place(i) - middle;
                 let deviations = off.dot(&(inverse * off)).max(0.0).sqrt() as f32;
-                0.5 - FAR * (deviations - 2.2).clamp(0.0, 1.0) + self.ground[i]
+                NEAR - FAR * (deviations - 2.2).clamp(0.0, 1.0) + self.ground[i]
             })
             .collect()
     }

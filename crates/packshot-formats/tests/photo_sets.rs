@@ -279,8 +279,24 @@ fn lists_name_files_with_and_without_a_dot_and_validation_stands_in_for_tests() 
     let frames: Vec<Value> = names.iter().map(|n| frame(n)).collect();
     let set = json!({"camera_angle_x": 0.9, "frames": frames, "train_filenames": ["0.png", "./1.png"], "val_filenames": ["2.png"]});
     write_set(place.path(), &set, &names);
-    let set = read_photo_set(place.path()).unwrap();
-    assert_eq!(splits(&set), [Split::Train, Split::Train, Split::Test]);
+    let read = read_photo_set(place.path()).unwrap();
+    assert_eq!(splits(&read), [Split::Train, Split::Train, Split::Test]);
+    // All of them stand at one place.
+    assert!(read.notes.iter().any(|n| n.code == "same-place"));
+    let mut other = set.clone();
+    other["train_filenames"] = json!(["9.png"]);
+    write_set(place.path(), &other, &[]);
+    let error = read_photo_set(place.path()).unwrap_err();
+    assert!(error.hint().unwrap().contains("train_filenames"), "{error}");
+    let mut far = set;
+    far["frames"][1]["transform_matrix"][0][3] = json!(1e300);
+    write_set(place.path(), &far, &[]);
+    let error = read_photo_set(place.path()).unwrap_err();
+    assert!(error.to_string().contains("frames[1]"), "{error}");
+    far["frames"][1]["transform_matrix"][0][3] = json!(3);
+    write_set(place.path(), &far, &[]);
+    let read = read_photo_set(place.path()).unwrap();
+    assert!(!read.notes.iter().any(|n| n.code == "same-place"));
 }
 
 #[test]
@@ -333,6 +349,16 @@ fn heic_and_no_numbers_have_hints() {
     assert!(error.hint().unwrap().contains("JPEG"), "{error}");
     let error = packshot_formats::photo_sets::photos_in(place.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let files = ["a.png", "b.png", "broken.png", "c.png"].map(|n| place.path().join(n));
+    for (file, width) in files.iter().zip([4, 4, 0, 5]) {
+        if width > 0 {
+            write_png(file, &Image::filled(width, 4, &[0; 3])).unwrap();
+        } else {
+            std::fs::write(file, "no picture").unwrap();
+        }
+    }
+    assert!(packshot_formats::photo_sets::same_size(&files[..3]));
+    assert!(!packshot_formats::photo_sets::same_size(&files));
     let error = decode_transforms(b"{\"frames\": [{\"transform_matrix\": [[NaN]]}]}").unwrap_err();
     assert!(error.hint().unwrap().contains("NaN"), "{error}");
 }

@@ -13,6 +13,8 @@ const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 const FOREIGN: [&str; 9] = [
     "heic", "heif", "avif", "tif", "tiff", "dng", "cr2", "nef", "arw",
 ];
+/// Largest coordinate of a camera; single precision holds its squares.
+const FARTHEST: f64 = 1e12;
 /// Every so many photos one is held out, where the set does not say which.
 const HOLD_OUT: usize = 8;
 
@@ -175,6 +177,7 @@ pub(super) fn finish(set: &mut PhotoSet, path: &Path) -> Result<()> {
         .at(path.display())
         .with_hint(hint));
     }
+    note_odd_cameras(set);
     if train < 10 {
         set.notes.push(Note {
             code: "few-photos",
@@ -184,6 +187,40 @@ pub(super) fn finish(set: &mut PhotoSet, path: &Path) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Notes cameras that can be used and hardly be meant.
+fn note_odd_cameras(set: &mut PhotoSet) {
+    let positions = || set.photos.iter().map(|p| p.camera.position());
+    let extent = |c: usize| {
+        let (low, high) = positions().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| {
+            (a.min(p[c]), b.max(p[c]))
+        });
+        (high - low, low.abs().max(high.abs()))
+    };
+    if (0..3).map(extent).all(|(size, away)| size <= 1e-6 * away) {
+        set.notes.push(Note {
+            code: "same-place",
+            text: "all cameras stand at the same place, so nothing tells how far things are; take the photos from several sides".to_owned(),
+        });
+    }
+    // Where the distortion has no inverse, pixels have no ray.
+    let dark = set.photos.iter().find(|photo| {
+        let i = &photo.camera.intrinsics;
+        let (w, h) = (i.width as f64, i.height as f64);
+        let brown = matches!(i.lens, Lens::Brown { .. });
+        brown
+            && [[0.0, 0.0], [w, 0.0], [0.0, h], [w, h]]
+                .iter()
+                .any(|[x, y]| i.direction(*x, *y).is_none())
+    });
+    if let Some(photo) = dark {
+        let text = format!(
+            "the distortion of the lens of {} has no inverse in the corners of the picture; pixels without a ray are left out",
+            crate::words::shorten(&photo.name)
+        );
+        set.notes.push(Note { code: "lens", text });
+    }
 }
 
 /// A pose from the upper rows of a matrix: three axes of one length at right angles, right-handed.
@@ -197,6 +234,9 @@ pub(super) fn rigid(rows: [[f64; 4]; 3]) -> Result<[[f64; 4]; 3]> {
     };
     if rows.iter().flatten().any(|v| !v.is_finite()) {
         return Err(broken("a number is not finite"));
+    }
+    if rows.iter().any(|row| row[3].abs() > FARTHEST) {
+        return Err(broken("it is absurdly far away"));
     }
     let axis = |c: usize| [rows[0][c], rows[1][c], rows[2][c]];
     let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];

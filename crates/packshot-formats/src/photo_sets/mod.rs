@@ -166,19 +166,14 @@ pub fn unreadable_in(folder: &Path) -> Option<(usize, PathBuf)> {
     (count > 0).then(|| (count, found.swap_remove(0)))
 }
 
-/// Whether all these pictures have the same number of pixels across and down, as their files lie.
-///
-/// # Errors
-/// As [`crate::read_picture`], with the file.
-pub fn same_size(photos: &[PathBuf]) -> Result<bool> {
-    let mut first = None;
-    for photo in photos {
-        let size = crate::picture_in::picture_header(photo)?.stored;
-        if *first.get_or_insert(size) != size {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Whether all these pictures that can be read have the same number of pixels across and down, as they
+/// lie in their files.
+pub fn same_size(photos: &[PathBuf]) -> bool {
+    let mut sizes = photos
+        .iter()
+        .filter_map(|photo| Some(crate::picture_in::picture_header(photo).ok()?.stored));
+    let first = sizes.next();
+    sizes.all(|size| Some(size) == first)
 }
 
 fn find(path: &Path) -> Result<PhotoSet> {

@@ -298,6 +298,11 @@ pub(super) fn read(path: &Path, split: Option<Split>) -> Result<PhotoSet> {
     if split.is_none() {
         if decoded.file_names.iter().all(Option::is_none) {
             hold_out(&mut set);
+        } else if !set.photos.iter().any(|p| p.split == Split::Train) {
+            return Err(at(Error::bad_input(
+                "its lists of file names leave no photo to train on",
+            )
+            .with_hint("train_filenames must name photos as file_path does; without the lists, every eighth is held out")));
         } else if !set.photos.iter().any(|p| p.split == Split::Test) {
             // nerfstudio measures on its validation photos.
             for photo in &mut set.photos {

@@ -61,7 +61,7 @@ pub(super) fn by_colmap(
         return told(set, &all, &work, context);
     }
     std::fs::create_dir_all(&work).map_err(|e| Error::io(format!("make {}", work.display()), e))?;
-    let one_camera = same_size(&all)?;
+    let one_camera = same_size(&all);
     let stage = context.stage("colmap", None);
     let output = run(&folder, &work, one_camera, context)?;
     stage.finish();

@@ -37,7 +37,7 @@ pub struct Clouded {
 const POINTS: RangeInclusive<usize> = 1..=10_000_000;
 
 /// Spreads points over the surface of the product in the fit `fit`, with colours and normals, and
-/// writes them to `output` (PLY, GLB).
+/// writes them to `output` (PLY, GLB, OBJ).
 ///
 /// # Errors
 /// `Usage` for settings, the format and an existing output without `force`; `BadInput` for the fit
@@ -57,6 +57,16 @@ pub fn cloud(
         );
     }
     crate::convert::check_format(output)?;
+    if output
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("stl"))
+    {
+        return Err(Error::usage("STL holds triangles, not points")
+            .at(output.display())
+            .with_hint(
+                "name a .ply, .glb or .obj file, or make a mesh: packshot mesh FIT -o FILE.stl",
+            ));
+    }
     crate::output::check_file(output, force)?;
     let scene = FittedScene::read(fit)?;
     let query = scene.fitted.query()?;

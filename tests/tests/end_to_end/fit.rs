@@ -78,6 +78,41 @@ fn a_set_becomes_a_field_with_scores_and_views() {
         assert!(place.path("shots").join(name).is_file(), "{name}");
     }
     views_of_both_devices_are_alike(&place);
+    // The cameras of the fit itself, as a path of views; nothing is left to train.
+    let views = place
+        .run([
+            "view",
+            "fit",
+            "-o",
+            "path",
+            "--cameras",
+            "fit/cameras.json",
+            "--json",
+        ])
+        .expect(0)
+        .json();
+    assert_eq!(views["views"].as_array().map(Vec::len), Some(15));
+    let again = place.run([&fit[..], &["20", "--resume", "--json"]].concat());
+    assert_eq!(again.expect(0).json()["rays"], on["rays"]);
+    assert!(
+        again.stderr.contains("all that is asked for"),
+        "{}",
+        again.stderr
+    );
+    // A run that was killed before its first checkpoint is in nobody's way.
+    for name in [
+        "field.safetensors",
+        "checkpoint.safetensors",
+        "report.json",
+        "report.md",
+        "loss.png",
+    ] {
+        std::fs::remove_file(place.path("fit").join(name)).expect("a file of the fit");
+    }
+    std::fs::remove_dir_all(place.path("fit/views")).expect("the views");
+    place.write("fit/.checkpoint.safetensors.7-0.tmp", "half of it");
+    place.run([&fit[..], &["2"]].concat()).expect(0);
+    assert!(!place.path("fit/.checkpoint.safetensors.7-0.tmp").exists());
 }
 
 /// The first view of `fit`, on the processor and on a driver that computes there.
@@ -216,7 +251,13 @@ fn a_fitted_product_becomes_a_mesh_and_a_cloud() {
         .expect(0)
         .json();
     assert_eq!(cloud["points"], 500);
-    for file in ["a.glb", "a.ply", "b.ply"] {
+    place
+        .run(["cloud", "fit", "-o", "b.obj", "--points", "50"])
+        .expect(0);
+    place
+        .run(["cloud", "fit", "-o", "b.stl", "--points", "50"])
+        .expect_error(2, "triangles");
+    for file in ["a.glb", "a.ply", "b.ply", "b.obj"] {
         assert!(place.path(file).is_file(), "{file}");
     }
     let shoot = [
@@ -374,6 +415,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 mkdir -p "$work/sparse/0"
+echo "Processed file [4/4]"
+echo "  Name:            d.png"
+echo "  Features:        12"
 echo "1 PINHOLE 20 20 30 30 10 10" > "$work/sparse/0/cameras.txt"
 cat > "$work/sparse/0/images.txt" <<END
 1 1 0 0 0 0 0 4 1 a.png
@@ -421,4 +465,18 @@ fn cameras_are_found_by_colmap_where_it_is_installed() {
     outcome.expect(0);
     assert!(outcome.stderr.contains("d.png"), "{}", outcome.stderr);
     assert!(place.path("fit/field.safetensors").is_file());
+    let text = std::fs::read(place.path("fit/report.json")).expect("a report");
+    let report: Value = serde_json::from_slice(&text).expect("JSON");
+    let found = &report["registration"];
+    assert_eq!(
+        (&found["photos"], &found["registered"]),
+        (&json!(4), &json!(3))
+    );
+    let why = found["missing"][0]["why"].as_str().expect("a reason");
+    assert!(why.contains("12 features"), "{why}");
+    let text = std::fs::read_to_string(place.path("fit/report.md")).expect("a report");
+    assert!(
+        text.contains("placed 3 of 4 photos") && text.contains(why),
+        "{text}"
+    );
 }

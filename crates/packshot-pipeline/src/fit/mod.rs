@@ -178,12 +178,17 @@ pub fn fit(
     let result = run::run(&set, registration, target, settings, context);
     if let Err(error) = result {
         let checkpoint = target.join(CHECKPOINT_FILE);
-        let asked_wrongly = error.kind() == ErrorKind::Usage;
-        return Err(if checkpoint.is_file() && !asked_wrongly {
+        let by_input = matches!(
+            error.kind(),
+            ErrorKind::Usage | ErrorKind::BadInput | ErrorKind::Unsupported
+        );
+        return Err(if checkpoint.is_file() && !by_input {
             error.with_hint(format!(
                 "the same command with --resume goes on from {}",
                 checkpoint.display()
             ))
+        } else if settings.resume && by_input && error.hint().is_none() {
+            error.with_hint("give the photos and settings that the fit was started with, or fit again without --resume")
         } else {
             error
         });

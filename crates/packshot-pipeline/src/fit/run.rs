@@ -282,12 +282,14 @@ fn train_all(
         }
     }
     stage.advance(unsaid, None)?;
-    totals.curve.push(CurvePoint {
-        secs: totals.secs,
-        step: trainer.steps(),
-        train_psnr: totals.decibels(),
-        held_out_psnr: None,
-    });
+    if totals.curve.last().map(|p| p.step) != Some(trainer.steps()) {
+        totals.curve.push(CurvePoint {
+            secs: totals.secs,
+            step: trainer.steps(),
+            train_psnr: totals.decibels(),
+            held_out_psnr: None,
+        });
+    }
     stage.finish();
     if let Some(camera) = &preview {
         write_preview(trainer, camera, target, context)?;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) struct Arguments {
     /// Folder of a fit
     pub fit: PathBuf,
-    /// PLY or GLB file to write
+    /// PLY, GLB or OBJ file to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     #[command(flatten)]

@@ -67,7 +67,7 @@ const LEAST_AREA_SHARE: f64 = 0.004;
 const LEAST_PART: f64 = 0.02;
 /// Points that lie farther from the planes of their neighbours, beside what curves explain, were
 /// guessed by a network rather than measured.
-const GUESSED: f32 = 0.6;
+const GUESSED: f32 = 0.72;
 /// Queries in one piece of work.
 const QUERIES: usize = 256;
 

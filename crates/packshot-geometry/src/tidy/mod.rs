@@ -38,11 +38,13 @@ const LEAST_TOLD: f32 = 0.75;
 /// Widest band of folded points, in shares of the longest side: wider ones are no lines.
 const WIDEST: f32 = 0.045;
 /// Points deeper than this many widths outside of what turns are not its noise.
-const APART: f32 = 1.2;
+const APART: f32 = 1.8;
 /// Share of the points of a ring that have its colour, for colours to turn too.
 const LEAST_PURE: f32 = 0.85;
 /// A group of points with at least this share of all is no accident.
 const LEAST_PLAIN: f32 = 0.02;
+/// How far an ordinary surface is followed from such points, in shares of the longest side.
+const PLAIN_REACH: f32 = 0.045;
 /// Nor are points as far from what turns as this, in shares of the longest side.
 const LEAST_AWAY: f32 = 0.07;
 /// Places around the axis that stand for a node's colour.
@@ -82,9 +84,9 @@ pub(crate) struct Model {
     axis: Axis,
     profile: Profile,
     positions: Vec<[f32; 3]>,
-    tree: KdTree,
-    /// Points that no part tells.
-    is_plain: Vec<bool>,
+    /// Points that no part tells, and how far what they are part of reaches from them.
+    plain: KdTree,
+    plain_reach: f32,
     /// The box of the parts.
     pub(crate) bounds: Bounds,
 }
@@ -129,8 +131,9 @@ pub(crate) fn find(points: &[Oriented], noise: f32) -> (Findings, Option<Model>)
         lathe.inside(at)
     });
     let legs = tubes::even_legs(&tubes, &left, &axis.upright(), longest);
-    let (tubes, told) = legs.unwrap_or_else(|| (Vec::new(), vec![false; left.len()]));
-    findings.legs = tubes.len();
+    findings.legs = legs.as_ref().map_or(0, |(legs, _)| legs.len());
+    let (tubes, told) =
+        legs.unwrap_or_else(|| tubes::stems(&tubes, &left, &axis.upright(), longest));
     let told_by_legs = told.iter().filter(|t| **t).count() as f32;
     findings.told = findings.turning + told_by_legs / count;
     findings.used = profile.width <= WIDEST * longest
@@ -154,6 +157,11 @@ pub(crate) fn find(points: &[Oriented], noise: f32) -> (Findings, Option<Model>)
             group.iter().for_each(|&i| is_plain[i] = true);
         }
     }
+    let plain: Vec<[f32; 3]> = positions
+        .iter()
+        .zip(&is_plain)
+        .filter_map(|(&at, plain)| plain.then_some(at))
+        .collect();
     findings.plain = is_plain.iter().filter(|p| **p).count() as f32 / count;
     let [rx, ry] = axis.reach(lathe.radius);
     let [cx, cy] = axis.centre();
@@ -180,8 +188,8 @@ pub(crate) fn find(points: &[Oriented], noise: f32) -> (Findings, Option<Model>)
         tubes,
         axis,
         profile,
-        tree: KdTree::new(&positions),
-        is_plain,
+        plain: KdTree::new(&plain),
+        plain_reach: PLAIN_REACH * longest,
         positions,
         bounds,
     };
@@ -229,14 +237,13 @@ fn clusters(positions: &[[f32; 3]], members: &[usize], reach: f32, least: f32) -
 impl Model {
     /// Whether something of the cloud stays an ordinary surface.
     pub(crate) fn leaves_some(&self) -> bool {
-        self.is_plain.contains(&true)
+        !self.plain.is_empty()
     }
 
     /// Whether a place belongs to what stays an ordinary surface.
     pub(crate) fn is_left(&self, at: [f32; 3]) -> bool {
-        self.tree
-            .nearest(at)
-            .is_some_and(|n| self.is_plain[n.index])
+        let near = self.plain.nearest(at);
+        near.is_some_and(|n| n.distance2 < self.plain_reach.powi(2))
     }
 
     /// Above zero inside; near the surface about the distance to it.

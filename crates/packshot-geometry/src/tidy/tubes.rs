@@ -23,6 +23,8 @@ const TO_BODY: f32 = 0.12;
 const ALIKE: f32 = 0.15;
 /// Shorter ones, beside the longest, are none.
 const LEAST_OF_LONGEST: f32 = 0.4;
+/// Stems are this near to the axis.
+const BESIDE: f32 = 0.1;
 /// Least length in radii.
 const SLENDER: f32 = 3.0;
 const LEAST_POINTS: usize = 30;
@@ -201,6 +203,41 @@ fn prolonged(mut tube: Tube, longest: f32, ground: f32, body: &impl Fn([f32; 3])
         }
     }
     tube
+}
+
+/// The stems among `tubes`: those that run up beside the axis. They are set upright on it; also says which
+/// of `points` they tell.
+pub(super) fn stems(
+    tubes: &[Tube],
+    points: &[Vector3<f32>],
+    axis: &Axis,
+    longest: f32,
+) -> (Vec<Tube>, Vec<bool>) {
+    let mut told = vec![false; points.len()];
+    let mut stems = Vec::new();
+    for tube in tubes {
+        let beside = |n: &Vector3<f32>| axis.ring((*n).into()).radius < BESIDE * longest;
+        let heights = tube.nodes.iter().map(|n| n.z);
+        let low = heights.clone().fold(f32::INFINITY, f32::min);
+        let high = heights.fold(f32::NEG_INFINITY, f32::max);
+        if !tube.nodes.iter().all(beside) || high - low < LEAST_LENGTH * longest {
+            continue;
+        }
+        let [x, y] = axis.centre();
+        // Into what is above and below.
+        let into = tube.radius.min(0.02 * longest);
+        stems.push(Tube {
+            nodes: vec![
+                Vector3::new(x, y, low - into),
+                Vector3::new(x, y, high + into),
+            ],
+            ..tube.clone()
+        });
+        for (told, point) in told.iter_mut().zip(points) {
+            *told |= tube.inside(*point) > -0.5 * REACH * longest;
+        }
+    }
+    (stems, told)
 }
 
 /// The legs among `tubes`, made alike and set at even angles around the axis: three to six of them,

@@ -8,6 +8,7 @@ use super::own::{EXPOSURE, OWN, Own, OwnGradient, add_to_pose};
 use super::photos::Photos;
 use super::pixels::Pixels;
 use super::ray::{RayScratch, RayTarget};
+use super::rounds::cut_hidden;
 use super::scene::{March, Samples, Scene, march};
 use crate::encoding::spherical;
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
@@ -15,6 +16,9 @@ use std::sync::Mutex;
 
 /// Rays of a chunk at most; those of a pixel stay together.
 pub(super) const CHUNK: usize = 64;
+/// Rays with more samples than this on the mean are searched for where their light ends first: it
+/// costs a second look at what light reaches, and saves what lies behind.
+const WORTH_CUTTING: usize = 32;
 /// Samples that go through the networks together, unless one ray has more.
 pub(super) const BLOCK: usize = 384;
 
@@ -130,6 +134,18 @@ impl Chunk {
         self.parts.marching = started.elapsed().as_secs_f64();
         let (mut block, mut scratch) = take(shared.blocks);
         block.encoding_secs = 0.0;
+        if self.samples.len() > WORTH_CUTTING * self.rays.len() {
+            let started = std::time::Instant::now();
+            let asked = cut_hidden(
+                shared.field,
+                &shared.prepared,
+                &mut self.rays,
+                &mut self.samples,
+                &mut block,
+            );
+            self.marched = asked + self.samples.len();
+            self.parts.networks += started.elapsed().as_secs_f64();
+        }
         let mut first = 0;
         while first < self.rays.len() {
             // Whole pixels, as many as fill a block.

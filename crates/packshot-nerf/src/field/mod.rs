@@ -20,6 +20,7 @@ mod pixels;
 mod plan;
 mod ray;
 mod render;
+mod rounds;
 mod scene;
 mod sub_pixels;
 mod train;

@@ -4,6 +4,7 @@ use super::HashField;
 use super::block::{Block, Prepared};
 use super::occupancy::Occupancy;
 use super::ray::DARK;
+use super::rounds::{ROUND, Round};
 use super::scene::{March, Samples, Scene, march};
 use super::sub_pixels::places;
 use crate::encoding::spherical;
@@ -16,8 +17,6 @@ use rayon::prelude::*;
 const FAINT: f32 = 1e-4;
 /// Pixels that go through the field together.
 const GROUP: usize = 64;
-/// Samples of a ray that go through it together.
-const ROUND: usize = 16;
 
 /// A field that can be looked at.
 #[derive(Clone, Copy)]
@@ -171,21 +170,12 @@ pub(super) fn render_rays(
     let mut round = Round::default();
     let mut asked = 0;
     for first in (0..).step_by(ROUND) {
-        round.clear();
-        for (r, (_, range)) in rays.iter().enumerate() {
-            if light[r] >= DARK {
-                let next = (range.start + first).min(range.end);
-                for i in next..(next + ROUND).min(range.end) {
-                    round.push(r, i, samples);
-                }
-            }
-        }
+        round.gather(first, rays.iter().map(|r| &r.1), &light, samples);
         if round.asked.is_empty() {
             break;
         }
         asked += round.asked.len();
-        let [x, y, z] = &round.unit;
-        block.density(what.field, prepared, [x, y, z]);
+        block.density(what.field, prepared, round.positions());
         // Weights, and which samples matter.
         let (mut keep, mut kept) = (Vec::new(), Vec::new());
         for (row, &(r, i)) in round.asked.iter().enumerate() {
@@ -224,27 +214,4 @@ pub(super) fn render_rays(
         pixel.opacity = 1.0 - light;
     }
     (pixels, asked)
-}
-
-/// Samples whose densities are asked for together.
-#[derive(Default)]
-struct Round {
-    /// Ray and sample of each.
-    asked: Vec<(usize, usize)>,
-    /// Their positions, one vector a coordinate.
-    unit: [Vec<f32>; 3],
-}
-
-impl Round {
-    fn clear(&mut self) {
-        self.asked.clear();
-        self.unit.iter_mut().for_each(Vec::clear);
-    }
-
-    fn push(&mut self, ray: usize, sample: usize, samples: &Samples) {
-        self.asked.push((ray, sample));
-        for (to, from) in self.unit.iter_mut().zip(&samples.unit) {
-            to.push(from[sample]);
-        }
-    }
 }

@@ -149,6 +149,22 @@ impl Samples {
         self.dt.push(dt);
     }
 
+    /// Copies samples to an earlier place.
+    pub(super) fn move_to(&mut self, range: std::ops::Range<usize>, to: usize) {
+        let [x, y, z] = &mut self.unit;
+        for values in [x, y, z, &mut self.t, &mut self.dt] {
+            values.copy_within(range.clone(), to);
+        }
+    }
+
+    /// Forgets the samples from `length` on.
+    pub(super) fn truncate(&mut self, length: usize) {
+        let [x, y, z] = &mut self.unit;
+        for values in [x, y, z, &mut self.t, &mut self.dt] {
+            values.truncate(length);
+        }
+    }
+
     pub(crate) fn positions(&self, range: std::ops::Range<usize>) -> [&[f32]; 3] {
         [0, 1, 2].map(|c| &self.unit[c][range.clone()])
     }

@@ -27,9 +27,10 @@ const OUTSIDE: f32 = 0.002;
 const BEYOND: f32 = -0.03;
 /// How much unseen space is drawn there by itself, so that pockets without neighbours are nothing.
 const DRAWN: f32 = 1e-4;
-/// What was found out changes slowly from place to place: this much steeper, little is lost when it
-/// is written.
-const STEEPER: f32 = 3.0;
+/// From this value on unseen space is taken for certain.
+const CERTAIN: f32 = 0.05;
+/// Rounds that smooth the steps at the end of unseen space.
+const SMOOTHING: usize = 6;
 /// How deep below the ground the product may reach, in radii.
 const SUNK: f32 = 0.02;
 
@@ -74,7 +75,16 @@ pub(super) fn close(
             }
         })
         .collect();
+    let unseen: Vec<bool> = (values.iter())
+        .map(|v| v.is_nan() || *v == BEYOND)
+        .collect();
     fill(scene, &mut values, cancel)?;
+    for value in &mut values {
+        if *value == BEYOND {
+            *value = -1.0;
+        }
+    }
+    soften(scene, &mut values, &unseen);
     let (low, high) = bounds(scene, &values);
     let size = [0, 1, 2].map(|a| (high[a] - low[a] + 1) as usize);
     let mut kept = Vec::with_capacity(size.iter().product());
@@ -138,9 +148,40 @@ fn fill(scene: &SeenScene, values: &mut [f32], cancel: &CancelToken) -> Result<(
     let mut found = wanted.clone();
     Graph::new(unknown.len(), &pairs).spread(&wanted, &pull, &mut found, cancel)?;
     for (i, value) in unknown.into_iter().zip(found) {
-        values[i] = STEEPER * value;
+        values[i] = (value / CERTAIN).clamp(-1.0, 1.0);
     }
     Ok(())
+}
+
+/// Smooths what nobody sees: each such point becomes the mean of itself and its neighbours.
+fn soften(scene: &SeenScene, values: &mut Vec<f32>, unseen: &[bool]) {
+    let size = scene.lattice.size;
+    let strides = [size[1] * size[2], size[2], 1];
+    for _ in 0..SMOOTHING {
+        let mean = |i: usize| {
+            if !unseen[i] {
+                return values[i];
+            }
+            let at = scene.lattice.at(i);
+            let (mut sum, mut count) = (values[i], 1.0);
+            for a in 0..3 {
+                let (less, more) = (at[a] > 0, at[a] as usize + 1 < size[a]);
+                let sides = [(less, i.wrapping_sub(strides[a])), (more, i + strides[a])];
+                for (_, next) in sides.into_iter().filter(|(within, _)| *within) {
+                    if scene.inside[next] > EMPTY {
+                        sum += values[next].clamp(-1.0, 1.0);
+                        count += 1.0;
+                    }
+                }
+            }
+            sum / count
+        };
+        *values = (0..values.len())
+            .into_par_iter()
+            .with_min_len(1024)
+            .map(mean)
+            .collect();
+    }
 }
 
 /// The first and last points along each axis of what belongs to the product, and one more.

@@ -70,11 +70,11 @@ impl Axis {
         for _ in 0..HALVINGS {
             for _ in 0..ROUNDS {
                 let before = score;
-                for number in 0..free {
+                for (number, step) in FIRST_STEPS.iter().enumerate().take(free) {
                     for sign in [-1.0, 1.0] {
                         let unit = if number < 2 { longest } else { 1.0 };
                         let mut tried = best;
-                        *tried.number(number) += sign * share * FIRST_STEPS[number] * unit;
+                        *tried.number(number) += sign * share * step * unit;
                         if !tried.is_sensible() {
                             continue;
                         }

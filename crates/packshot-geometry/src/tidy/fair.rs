@@ -48,8 +48,8 @@ pub(super) fn fair(
         for (i, w) in weights.iter().enumerate() {
             system.rows[i][0] += w + 1e-9 * held;
         }
-        for i in 1..count - 1 {
-            let w = base * bends[i];
+        for (i, bend) in bends.iter().enumerate().take(count - 1).skip(1) {
+            let w = base * bend;
             let parts = [(i - 1, 1.0), (i, -2.0), (i + 1, 1.0)];
             for (a, va) in parts {
                 for (b, vb) in parts {

@@ -180,7 +180,7 @@ pub(crate) fn find(points: &[Oriented], noise: f32) -> (Findings, Option<Model>)
         corners.push(position.map(|v| v - margin));
         corners.push(position.map(|v| v + margin));
     }
-    let Some(bounds) = Bounds::of(corners.into_iter()) else {
+    let Some(bounds) = Bounds::of(corners) else {
         return (findings, None);
     };
     let model = Model {

@@ -345,7 +345,7 @@ fn the_classic_field_is_fitted_viewed_and_gone_on_with() {
     let asked = ["view", "fit", "-o", "x", "--turntable", "1", "--device"];
     place
         .run([&asked[..], &["software"]].concat())
-        .expect_error(1, "classic");
+        .expect_error(3, "classic");
 }
 
 #[test]

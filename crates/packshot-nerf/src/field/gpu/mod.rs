@@ -10,7 +10,7 @@ use super::sub_pixels::places;
 use super::{FieldShape, HashField, View, Viewable};
 use packshot_core::{CancelToken, Error, Result};
 use packshot_geometry::lens::LensCamera;
-use packshot_gpu::{Bindings, Buffer, Gpu, Kernel, Pace, Run, Slot};
+use packshot_gpu::{AdapterKind, Bindings, Buffer, Gpu, Kernel, Pace, Run, Slot};
 use packshot_shaders::{FieldSizes, field_renderer};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -18,8 +18,12 @@ use std::time::Instant;
 
 /// Threads of a workgroup.
 const GROUP: usize = 64;
-/// Numbers of a ray's result: colour, opacity, median distance, samples.
-const RESULTS: usize = 6;
+/// Numbers of a ray's result: colour, light that is left, median distance, samples, distance to go
+/// on from.
+const RESULTS: usize = 7;
+/// Turns after which drivers that compute on the processor end a loop of a thread, a little below
+/// Mesa's 65,536.
+const MOST_TURNS: usize = 60_000;
 /// Stands for infinity, which WGSL cannot write.
 const FAR: f32 = 3.0e38;
 /// Words of the shader's `Params`, whole rows of four.
@@ -48,6 +52,8 @@ pub struct GpuField {
     occupancy_side: usize,
     coarse_at: usize,
     pixel_rays: usize,
+    /// Samples of a ray in one run at most.
+    together: usize,
     params: Buffer,
     directions: Buffer,
     results: Buffer,
@@ -77,6 +83,11 @@ impl GpuField {
         if what.appearance.len() != what.field.shape.appearance {
             return Err(Error::internal("an appearance of another size"));
         }
+        let together = if gpu.info().kind == AdapterKind::Software {
+            samples_together(&what.field.shape)
+        } else {
+            what.march.limit.max(1)
+        };
         let kernel = gpu.kernel(entry, code, &SLOTS)?;
         let params = gpu.uniform("parameters", PARAMS)?;
         let levels = gpu.upload("levels", &level_words(what.field))?;
@@ -108,6 +119,7 @@ impl GpuField {
             occupancy_side: what.occupancy.side(),
             coarse_at,
             pixel_rays: what.pixel_rays,
+            together,
             params,
             directions,
             results,
@@ -139,6 +151,8 @@ impl GpuField {
         let mut before: Option<Batch> = None;
         let mut finished = Instant::now();
         let mut next = 0;
+        // Rays that go on in a further run need their directions kept, so that the next rays wait.
+        let overlap = self.together >= self.march.limit;
         loop {
             if cancel.is_cancelled() {
                 return Err(Error::cancelled());
@@ -152,13 +166,19 @@ impl GpuField {
                 Some(self.start(camera, &places, range, &mut params)?)
             };
             let last = batch.is_none();
-            if let Some(batch) = std::mem::replace(&mut before, batch) {
+            let mut ready = std::mem::replace(&mut before, batch);
+            if !overlap {
+                ready = before.take();
+            }
+            if let Some(batch) = ready {
                 let since = batch.started.max(finished);
-                let words = self.gpu.finish(batch.run)?;
-                for [r, g, b, opacity, distance, asked] in words.as_chunks::<RESULTS>().0 {
+                let rays = batch.rays.len();
+                for [r, g, b, light, distance, asked, _] in
+                    self.finish(batch, &mut params)?.as_chunks::<RESULTS>().0
+                {
                     met.push(Pixel {
                         rgb: [*r, *g, *b],
-                        opacity: *opacity,
+                        opacity: 1.0 - light,
                         distance: if *distance < FAR {
                             *distance
                         } else {
@@ -168,7 +188,7 @@ impl GpuField {
                     samples += *asked as usize;
                 }
                 finished = Instant::now();
-                self.pace.keep(batch.rays.len(), finished - since);
+                self.pace.keep(rays, finished - since);
             }
             if last && before.is_none() {
                 break;
@@ -198,17 +218,37 @@ impl GpuField {
             })
             .collect();
         params.set("ray_count", range.len() as u32);
-        self.gpu.write(&self.params, &params.words())?;
+        params.set("resumed", 0);
         self.gpu
             .write(&self.directions, directions.as_flattened())?;
-        let groups = [range.len().div_ceil(GROUP) as u32, 1, 1];
-        let words = range.len() * RESULTS;
-        let run = (self.gpu).run(&self.kernel, &self.bindings, groups, &self.results, words)?;
         Ok(Batch {
-            run,
+            run: self.run(range.len(), params)?,
             rays: range,
             started: Instant::now(),
         })
+    }
+
+    /// Starts a run over the first rays of the buffers.
+    fn run(&self, rays: usize, params: &Params) -> Result<Run> {
+        self.gpu.write(&self.params, &params.words())?;
+        let groups = [rays.div_ceil(GROUP) as u32, 1, 1];
+        let words = rays * RESULTS;
+        (self.gpu).run(&self.kernel, &self.bindings, groups, &self.results, words)
+    }
+
+    /// Waits for a batch, and goes on with it until all of its rays are done.
+    fn finish(&self, batch: Batch, params: &mut Params) -> Result<Vec<f32>> {
+        let mut words = self.gpu.finish(batch.run)?;
+        while words
+            .iter()
+            .skip(RESULTS - 1)
+            .step_by(RESULTS)
+            .any(|next| *next >= 0.0)
+        {
+            params.set("resumed", 1);
+            words = self.gpu.finish(self.run(batch.rays.len(), params)?)?;
+        }
+        Ok(words)
     }
 
     /// The parameters of a view from a place in the world.
@@ -231,6 +271,8 @@ impl GpuField {
             ("occupancy_side", vec![self.occupancy_side as u32]),
             ("coarse_at", vec![self.coarse_at as u32]),
             ("ray_count", vec![0]),
+            ("together", vec![self.together as u32]),
+            ("resumed", vec![0]),
         ])
     }
 }
@@ -251,6 +293,14 @@ impl Params {
         words.resize(PARAMS, 0);
         words
     }
+}
+
+/// Samples of a ray that keep each loop of the shader below [`MOST_TURNS`].
+fn samples_together(shape: &FieldShape) -> usize {
+    let [density, _, colour_in, colour, _] = shape.matrices().map(|(rows, columns)| rows * columns);
+    let most = [density, colour_in, colour, 8 * shape.grid.channels()];
+    let most = most.into_iter().fold(1, usize::max);
+    (MOST_TURNS / most).max(1)
 }
 
 fn sizes(shape: &FieldShape) -> FieldSizes {

@@ -446,6 +446,47 @@ fn several_rays_of_a_pixel_are_averaged() {
     assert_ne!(gpu, view(&one));
 }
 
+/// Mist, so that rays have many samples, and networks as wide as fits have them: drivers that compute
+/// on the processor end long loops.
+#[test]
+fn long_rays_through_mist_are_not_cut_off() {
+    let _turn = turn();
+    let shape = FieldShape {
+        grid: GridShape {
+            levels: 4,
+            features: 4,
+            log2_entries: 10,
+            coarsest: 4.0,
+            growth: 1.5,
+            lattice: Lattice::Staggered,
+        },
+        density_hidden: 32,
+        colour_hidden: 64,
+        appearance: 0,
+    };
+    let field = HashField::new(shape, Seed(9)).unwrap();
+    let what = Viewable {
+        field: &field,
+        scene: BOX,
+        march: March {
+            step: 1.0 / 100.0,
+            cone: 0.0,
+            near: 0.0,
+            far: 100.0,
+            limit: 1024,
+        },
+        occupancy: &Occupancy::full(16),
+        appearance: &[],
+        pixel_rays: 2,
+    };
+    let camera = camera(6, 4.5, Lens::Pinhole);
+    let cancel = CancelToken::default();
+    let gpu = GpuField::new(software(), &what).unwrap();
+    let view = gpu.render(&camera, &cancel).unwrap();
+    assert!(view.samples > 6 * 6 * 2 * 50, "{}", view.samples);
+    assert_same(&view, &render(&what, &camera, &cancel).unwrap());
+}
+
 #[test]
 fn parameters_are_what_the_shader_declares() {
     let _turn = turn();

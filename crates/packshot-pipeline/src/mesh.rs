@@ -47,13 +47,13 @@ pub struct Tidied {
     /// The symmetry that the mesh has.
     pub symmetry: Symmetry,
     /// Share of the points that lie on a surface of revolution around one upright axis.
-    pub turning: f32,
+    pub turning: f64,
     /// Longer over shorter diameter of that surface's sections.
-    pub aspect: f32,
+    pub aspect: f64,
     /// Straight legs, alike and at even angles around the axis.
     pub legs: usize,
     /// Share of the points that stayed an ordinary surface, such as a handle's.
-    pub plain: f32,
+    pub plain: f64,
     /// Colours that those of the points were brought down to; 0 where they were kept.
     pub colours: usize,
 }
@@ -70,7 +70,7 @@ pub enum Symmetry {
 
 impl From<Findings> for Tidied {
     fn from(found: Findings) -> Self {
-        let rounded = |v: f32| (v * 1e3).round() / 1e3;
+        let rounded = |v: f32| (f64::from(v) * 1e3).round() / 1e3;
         Self {
             symmetry: match found.used {
                 true => Symmetry::Revolution,

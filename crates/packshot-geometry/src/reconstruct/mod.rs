@@ -68,6 +68,8 @@ const LEAST_PART: f64 = 0.02;
 /// Points that lie farther from the planes of their neighbours, beside what curves explain, were
 /// guessed by a network rather than measured.
 const GUESSED: f32 = 0.72;
+/// Networks guess a few thousand points; measured clouds have more.
+const MOST_GUESSED: usize = 20_000;
 /// Queries in one piece of work.
 const QUERIES: usize = 256;
 
@@ -94,7 +96,8 @@ pub struct Surface {
 pub fn reconstruct(cloud: &PointCloud, settings: &ReconstructSettings) -> Result<Surface> {
     cloud.validate()?;
     let prepared = points::prepare(cloud)?;
-    let guessed = settings.tidy && prepared.unrest > GUESSED;
+    let few = cloud.len() <= MOST_GUESSED;
+    let guessed = settings.tidy && few && prepared.unrest > GUESSED;
     let (findings, model) = match guessed {
         true => tidy::find(&prepared.raw, prepared.noise),
         false => Default::default(),

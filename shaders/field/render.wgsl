@@ -78,7 +78,9 @@ fn render_field(@builtin(global_invocation_id) id: vec3u) {
                 rgb += weight * colour();
             }
             if light >= 0.5 && passed < 0.5 {
-                distance = sample.t * params.unit;
+                // Within its interval density is even.
+                let share = log(2.0 * light) / log(light / passed);
+                distance = (sample.t + (share - 0.5) * sample.dt) * params.unit;
             }
             light = passed;
             if light < DARK {

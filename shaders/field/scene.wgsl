@@ -10,6 +10,9 @@ struct Ray {
     // Distance of the next place to look at, and where the ray ends.
     t: f32,
     far: f32,
+    // Where it is straight in the unit cube: all of a box, the inner cube of a contracted scene.
+    enter: f32,
+    exit: f32,
     // Samples that are left.
     left: u32,
 }
@@ -23,20 +26,21 @@ struct Sample {
 }
 
 fn start_ray(direction: vec3f) -> Ray {
-    var near = params.near;
-    var far = params.far;
     if params.contracted == 0u {
-        let cube = through_box(params.origin, direction);
-        near = max(cube.x, near);
-        far = min(cube.y, far);
+        let cube = through_box(params.origin, direction, vec3f(0.0), vec3f(1.0));
+        let near = max(cube.x, params.near);
+        let far = min(cube.y, params.far);
+        return Ray(direction, near + JITTER * params.step, far, near, far, params.limit);
     }
-    let first = max(params.step, near * params.cone);
-    let step = select(first, params.step, params.contracted == 0u);
-    return Ray(direction, near + JITTER * step, far, params.limit);
+    let first = max(params.step, params.near * params.cone);
+    let cube = through_box(params.origin, direction, vec3f(-1.0), vec3f(1.0));
+    return Ray(direction, params.near + JITTER * first, params.far, cube.x, cube.y, params.limit);
 }
 
 fn next_sample(ray: ptr<function, Ray>) -> Sample {
     let direction = (*ray).direction;
+    // Of the unit cube, in a unit of distance.
+    let speed = select(direction * 0.25, direction, params.contracted == 0u);
     var sample: Sample;
     if (*ray).left == 0u {
         return sample;
@@ -44,10 +48,12 @@ fn next_sample(ray: ptr<function, Ray>) -> Sample {
     var t = (*ray).t;
     for (var turn = 0u; turn < MOST_TURNS && t < (*ray).far; turn++) {
         let at = params.origin + t * direction;
+        let straight = params.contracted == 0u || (t >= (*ray).enter && t < (*ray).exit);
         var p = at;
         var dt = params.step;
         if params.contracted != 0u {
-            p = (contract(at) + vec3f(2.0)) * 0.25;
+            let place = select(contract(at), at, straight);
+            p = clamp((place + vec3f(2.0)) * 0.25, vec3f(0.0), vec3f(1.0));
             dt = max(params.step, t * params.cone);
         }
         let side = empty_cell(p);
@@ -57,16 +63,18 @@ fn next_sample(ray: ptr<function, Ray>) -> Sample {
             (*ray).left -= 1u;
             break;
         }
-        if params.contracted == 0u {
-            t += dt * clamp(ceil(to_face(p, direction, side) / dt), 1.0, 4096.0);
-        } else if side < f32(params.occupancy_side) {
+        if straight {
+            var leave = to_face(p, speed, side);
+            if params.contracted != 0u {
+                leave = min(leave, (*ray).exit - t);
+            }
+            t += dt * clamp(ceil(leave / dt), 1.0, 4096.0);
+        } else {
             // A contracted cell is at least as large in the world as its share of the cube.
             let inside = fract(p * side);
             let room = min(inside, vec3f(1.0) - inside) / side * 4.0;
             let leave = min(room.x, min(room.y, room.z));
             t += dt * clamp(floor(leave / dt), 1.0, 4096.0);
-        } else {
-            t += dt;
         }
     }
     (*ray).t = t;

@@ -11,19 +11,19 @@ fn contract(x: vec3f) -> vec3f {
     return x * ((2.0 - 1.0 / length) / length);
 }
 
-// Where a ray enters and leaves the unit cube.
-fn through_box(origin: vec3f, direction: vec3f) -> vec2f {
+// Where a ray enters and leaves a box; the first is farther than the second where it misses.
+fn through_box(origin: vec3f, direction: vec3f, low: vec3f, high: vec3f) -> vec2f {
     var near = -FAR;
     var far = FAR;
     for (var c = 0u; c < 3u; c++) {
         if direction[c] == 0.0 {
-            if origin[c] < 0.0 || origin[c] > 1.0 {
+            if origin[c] < low[c] || origin[c] > high[c] {
                 return vec2f(FAR, -FAR);
             }
         } else {
             let inverse = 1.0 / direction[c];
-            let a = -origin[c] * inverse;
-            let b = (1.0 - origin[c]) * inverse;
+            let a = (low[c] - origin[c]) * inverse;
+            let b = (high[c] - origin[c]) * inverse;
             near = max(near, min(a, b));
             far = min(far, max(a, b));
         }

@@ -11,7 +11,7 @@ use packshot_core::{CancelToken, Image, Result};
 use packshot_formats::photo_sets::{Split, read_photo_set};
 use packshot_geometry::lens::LensCamera;
 use packshot_geometry::metrics::{Edge, psnr, ssim};
-use packshot_nerf::field::{Photo, Plan, Trainer, Viewable, plan, render};
+use packshot_nerf::field::{PartSecs, Photo, Plan, Trainer, Viewable, plan, render};
 use std::path::Path;
 
 /// Seconds of processor time of this process.
@@ -163,7 +163,8 @@ fn main() -> Result<()> {
     );
     let threads = rayon::current_num_threads() as f64;
     let (mut spent, mut next) = ((cpu_secs() - start) / threads, secs / evaluations);
-    let (mut rays, mut samples, mut shaded, mut parts, mut mse) = (0, 0, 0, [0.0; 2], 0.0);
+    let (mut rays, mut samples, mut shaded, mut mse) = (0, 0, 0, 0.0);
+    let mut parts = PartSecs::default();
     while spent < secs {
         let before = cpu_secs();
         for _ in 0..8 {
@@ -172,9 +173,7 @@ fn main() -> Result<()> {
             samples += report.samples;
             shaded += report.shaded;
             mse = 0.9 * mse + 0.1 * report.mse;
-            for (sum, s) in parts.iter_mut().zip(report.seconds) {
-                *sum += s;
-            }
+            parts.add(&report.parts);
         }
         spent += (cpu_secs() - before) / threads;
         if spent >= next || spent >= secs {
@@ -182,14 +181,12 @@ fn main() -> Result<()> {
             let (decibels, similarity, view_samples) = evaluate(&trainer, &plan, &held_out)?;
             let (learnt, ..) = evaluate(&trainer, &plan, &known)?;
             println!(
-                "{spent:6.1} s step {:6} loss {:.2} dB, known {learnt:.2} dB, held out {decibels:.2} dB SSIM {similarity:.4} | {:.0} rays/s {:.2} M samples/s shaded {:.2} M/s ({:.1}+{:.1} wall s) occupied {:.4}, {:.1} samples a pixel",
+                "{spent:6.1} s step {:6} loss {:.2} dB, known {learnt:.2} dB, held out {decibels:.2} dB SSIM {similarity:.4} | {:.0} rays/s {:.2} M samples/s shaded {:.2} M/s occupied {:.4}, {:.1} samples a pixel",
                 trainer.steps(),
                 -10.0 * mse.log10(),
                 rays as f64 / spent,
                 samples as f64 / spent / 1e6,
                 shaded as f64 / spent / 1e6,
-                parts[0],
-                parts[1],
                 trainer.occupancy().share(),
                 view_samples as f64
                     / held_out
@@ -199,6 +196,7 @@ fn main() -> Result<()> {
             );
         }
     }
+    println!("shares of the time: {:?}", parts.shares());
     if let Some(dir) = dir {
         std::fs::create_dir_all(&dir)
             .map_err(|e| packshot_core::Error::io("make the folder", e))?;

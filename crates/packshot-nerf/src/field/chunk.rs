@@ -3,30 +3,30 @@
 use super::HashField;
 use super::block::{Block, Prepared};
 use super::config::{PartSecs, TrainConfig};
+use super::march::{March, Marching, Samples};
 use super::occupancy::Occupancy;
 use super::own::{EXPOSURE, OWN, Own, OwnGradient, add_to_pose};
 use super::photos::Photos;
 use super::pixels::Pixels;
 use super::ray::{RayScratch, RayTarget};
-use super::rounds::cut_hidden;
-use super::scene::{March, Samples, Scene, march};
+use super::rounds::Rounds;
+use super::scene::Scene;
 use crate::encoding::spherical;
 use packshot_core::{NoiseKey, NoiseStream, Seed, Stage};
 use std::sync::Mutex;
 
 /// Rays of a chunk at most; those of a pixel stay together.
 pub(super) const CHUNK: usize = 64;
-/// Rays with more samples than this on the mean are searched for where their light ends first: it
-/// costs a second look at what light reaches, and saves what lies behind.
-const WORTH_CUTTING: usize = 32;
 /// Samples that go through the networks together, unless one ray has more.
 pub(super) const BLOCK: usize = 384;
 
 /// The state of a chunk of rays, kept from step to step for its memory.
 #[derive(Default)]
 pub(super) struct Chunk {
-    pub(super) samples: Samples,
-    pub(super) rays: Vec<(RayTarget, std::ops::Range<usize>)>,
+    rounds: Rounds,
+    samples: Samples,
+    targets: Vec<RayTarget>,
+    rays: Vec<(RayTarget, std::ops::Range<usize>)>,
     pub(super) positions: [Vec<f32>; 3],
     pub(super) d_features: Vec<Vec<f32>>,
     pub(super) d_network: Vec<f32>,
@@ -80,8 +80,9 @@ impl Chunk {
     pub(super) fn run(&mut self, index: usize, shared: &Shared<'_>) {
         let shape = &shared.field.shape;
         let grid = &shape.grid;
+        self.rounds.clear();
         self.samples.clear();
-        self.rays.clear();
+        self.targets.clear();
         self.positions.iter_mut().for_each(Vec::clear);
         self.d_features.resize_with(grid.levels, Vec::new);
         self.d_features.iter_mut().for_each(Vec::clear);
@@ -116,36 +117,28 @@ impl Chunk {
                     .then(|| shared.photos.direction(photo, pixel, *offset))
                     .flatten()
                     .unwrap_or(target.direction);
-                let first = self.samples.len();
-                march(
-                    &shared.scene,
-                    &shared.march,
-                    shared.occupancy,
-                    target.origin,
-                    direction,
-                    jitter,
-                    &mut self.samples,
-                );
+                let (scene, march) = (&shared.scene, &shared.march);
+                let ray = Marching::new(scene, march, target.origin, direction, jitter);
+                self.rounds.start(ray);
                 let target = RayTarget::new(&target, direction, background, photo as u32, gain);
-                self.rays.push((target, first..self.samples.len()));
+                self.targets.push(target);
             }
         }
-        self.marched = self.samples.len();
-        self.parts.marching = started.elapsed().as_secs_f64();
         let (mut block, mut scratch) = take(shared.blocks);
         block.encoding_secs = 0.0;
-        if self.samples.len() > WORTH_CUTTING * self.rays.len() {
-            let started = std::time::Instant::now();
-            let asked = cut_hidden(
-                shared.field,
-                &shared.prepared,
-                &mut self.rays,
-                &mut self.samples,
-                &mut block,
-            );
-            self.marched = asked + self.samples.len();
-            self.parts.networks += started.elapsed().as_secs_f64();
-        }
+        let mut ranges = Vec::with_capacity(self.targets.len());
+        let asked = self.rounds.reached(
+            shared.field,
+            &shared.prepared,
+            shared.occupancy,
+            &mut block,
+            (&mut self.samples, &mut ranges),
+        );
+        self.marched = asked + self.samples.len();
+        self.parts.marching = started.elapsed().as_secs_f64() - self.rounds.density_secs;
+        self.parts.networks = self.rounds.density_secs;
+        self.rays.clear();
+        self.rays.extend(self.targets.drain(..).zip(ranges));
         let mut first = 0;
         while first < self.rays.len() {
             // Whole pixels, as many as fill a block.

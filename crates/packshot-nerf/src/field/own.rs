@@ -144,12 +144,12 @@ pub(super) fn add_to_pose(gradient: &mut [f32; OWN], place: [f32; 3], t: f32, di
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::March;
     use crate::field::block::Prepared;
     use crate::field::chunk::{Chunk, Shared};
     use crate::field::occupancy::Occupancy;
     use crate::field::photos::{Photo, Photos};
     use crate::field::pixels::Pixels;
-    use crate::field::scene::March;
     use crate::field::{FieldShape, GEOMETRY, HashField};
     use crate::grid::{GridShape, Lattice};
     use packshot_core::{Image, Seed};

@@ -1,8 +1,9 @@
 //! Which pixels of the photos a fit learns from.
 
+use super::march::{March, Samples, march};
 use super::occupancy::Occupancy;
 use super::photos::Photos;
-use super::scene::{March, Samples, Scene, march};
+use super::scene::Scene;
 use packshot_core::{Error, NoiseStream, Result};
 use rayon::prelude::*;
 

@@ -3,9 +3,10 @@
 use super::FieldShape;
 use super::config::TrainConfig;
 use super::hull;
+use super::march::March;
 use super::occupancy::Occupancy;
 use super::photos::Photo;
-use super::scene::{March, Scene};
+use super::scene::Scene;
 use crate::grid::GridShape;
 use crate::grid::Lattice;
 use packshot_core::{Error, Result};

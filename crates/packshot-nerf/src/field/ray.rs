@@ -1,8 +1,8 @@
 //! Compositing the rays of a block and back: the fast twin of [`crate::volume::intervals`].
 
 use super::block::Block;
+use super::march::Samples;
 use super::photos::Target;
-use super::scene::Samples;
 use crate::loss::huber;
 use crate::math;
 use crate::volume::distortion;

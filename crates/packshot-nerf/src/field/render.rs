@@ -2,10 +2,11 @@
 
 use super::HashField;
 use super::block::{Block, Prepared};
+use super::march::{March, Marching};
 use super::occupancy::Occupancy;
 use super::ray::DARK;
-use super::rounds::{ROUND, Round};
-use super::scene::{March, Samples, Scene, march};
+use super::rounds::{ROUND, Rounds};
+use super::scene::Scene;
 use super::sub_pixels::places;
 use crate::encoding::spherical;
 use crate::math;
@@ -100,8 +101,8 @@ pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) ->
     let parts: Vec<(Vec<Pixel>, usize)> = (0..groups)
         .into_par_iter()
         .map_init(
-            || (Block::default(), Samples::default()),
-            |(block, samples), group| {
+            || (Block::default(), Rounds::default()),
+            |(block, rounds), group| {
                 if cancel.is_cancelled() {
                     return Err(Error::cancelled());
                 }
@@ -111,7 +112,7 @@ pub fn render(what: &Viewable<'_>, camera: &LensCamera, cancel: &CancelToken) ->
                         camera.direction((p % width) as f64 + x, (p / width) as f64 + y)
                     })
                 });
-                let (rays, samples) = render_rays(what, &prepared, origin, rays, block, samples);
+                let (rays, samples) = render_rays(what, &prepared, origin, rays, block, rounds);
                 Ok((
                     rays.chunks(places.len()).map(Pixel::mean).collect(),
                     samples,
@@ -139,65 +140,63 @@ pub(super) fn render_rays(
     origin: [f32; 3],
     directions: impl Iterator<Item = Option<[f64; 3]>>,
     block: &mut Block,
-    samples: &mut Samples,
+    rounds: &mut Rounds,
 ) -> (Vec<Pixel>, usize) {
     let shape = &what.field.shape;
-    samples.clear();
-    let mut rays = Vec::with_capacity(GROUP);
+    rounds.clear();
+    let mut units = Vec::with_capacity(GROUP);
     for direction in directions {
-        let first = samples.len();
         let unit = unit_direction(direction);
-        if let Some(d) = unit {
-            march(
-                &what.scene,
-                &what.march,
-                what.occupancy,
-                origin,
-                d,
-                0.5,
-                samples,
-            );
-        }
-        rays.push((unit.unwrap_or([0.0; 3]), first..samples.len()));
+        let ray = match unit {
+            Some(d) => Marching::new(&what.scene, &what.march, origin, d, 0.5),
+            None => Marching::none(),
+        };
+        rounds.start(ray);
+        units.push(unit.unwrap_or([0.0; 3]));
     }
     let nothing = Pixel {
         distance: f32::INFINITY,
         ..Pixel::default()
     };
-    let mut pixels = vec![nothing; rays.len()];
-    let mut light = vec![1.0f32; rays.len()];
-    // A few samples of each ray at a time, so that few are spent behind surfaces.
-    let mut round = Round::default();
+    let mut pixels = vec![nothing; units.len()];
     let mut asked = 0;
-    for first in (0..).step_by(ROUND) {
-        round.gather(first, rays.iter().map(|r| &r.1), &light, samples);
-        if round.asked.is_empty() {
+    loop {
+        rounds.forget_samples();
+        rounds.advance(what.occupancy, ROUND);
+        let samples = &rounds.samples;
+        if samples.is_empty() {
             break;
         }
-        asked += round.asked.len();
-        block.density(what.field, prepared, round.positions());
+        asked += samples.len();
+        block.density(what.field, prepared, samples.positions(0..samples.len()));
         // Weights, and which samples matter.
         let (mut keep, mut kept) = (Vec::new(), Vec::new());
-        for (row, &(r, i)) in round.asked.iter().enumerate() {
-            if light[r] < DARK {
-                continue;
+        for piece in &rounds.pieces {
+            let (r, light) = (piece.ray, &mut rounds.light[piece.ray]);
+            for i in piece.samples.clone() {
+                if *light < DARK {
+                    break;
+                }
+                let passed = *light * math::exp(-block.density[i] * samples.dt[i]);
+                let weight = *light - passed;
+                if weight > FAINT {
+                    keep.push(i as u32);
+                    kept.push((r, weight));
+                }
+                if *light >= 0.5 && passed < 0.5 {
+                    // Within its interval density is even.
+                    let share = (2.0 * *light).ln() / (*light / passed).ln();
+                    let t = samples.t[i] + (share - 0.5) * samples.dt[i];
+                    pixels[r].distance = t * what.scene.unit();
+                }
+                *light = passed;
             }
-            let passed = light[r] * math::exp(-block.density[row] * samples.dt[i]);
-            let weight = light[r] - passed;
-            if weight > FAINT {
-                keep.push(row as u32);
-                kept.push((r, weight));
-            }
-            if light[r] >= 0.5 && passed < 0.5 {
-                pixels[r].distance = samples.t[i] * what.scene.unit();
-            }
-            light[r] = passed;
         }
         block.compact(shape, &keep);
         let mut last = (usize::MAX, [0.0; 16]);
         for (sample, &(r, _)) in kept.iter().enumerate() {
             if last.0 != r {
-                last = (r, spherical::encode(rays[r].0));
+                last = (r, spherical::encode(units[r]));
             }
             let inputs = block.view_inputs(shape, sample);
             inputs[..last.1.len()].copy_from_slice(&last.1);
@@ -210,7 +209,7 @@ pub(super) fn render_rays(
             }
         }
     }
-    for (pixel, light) in pixels.iter_mut().zip(light) {
+    for (pixel, light) in pixels.iter_mut().zip(&rounds.light) {
         pixel.opacity = 1.0 - light;
     }
     (pixels, asked)

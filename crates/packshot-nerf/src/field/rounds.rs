@@ -1,95 +1,164 @@
-//! Samples of many rays, a few of each at a time, so that few are spent behind surfaces.
+//! Many rays together, a few samples of each at a time, so that nothing is looked at behind surfaces.
 
 use super::HashField;
 use super::block::{Block, Prepared};
+use super::march::{Marching, Samples};
+use super::occupancy::Occupancy;
 use super::ray::DARK;
-use super::scene::Samples;
 use crate::math;
 use std::ops::Range;
+use std::time::Instant;
 
 /// Samples of a ray whose densities are asked for together.
 pub(super) const ROUND: usize = 16;
+/// Where more than half of the rays have more rounds than this, it is worth looking first where their
+/// light ends: that costs a second look at what light reaches, and saves what lies behind.
+const WORTH_CUTTING: usize = 2;
 
-/// Samples whose densities are asked for together.
+/// Some samples of a ray.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Piece {
+    pub(super) ray: usize,
+    /// Among the samples of all rays.
+    pub(super) samples: Range<usize>,
+}
+
+/// Rays on their way.
 #[derive(Default)]
-pub(super) struct Round {
-    /// Ray and sample of each.
-    pub(super) asked: Vec<(usize, usize)>,
-    /// Their positions, one vector a coordinate.
-    unit: [Vec<f32>; 3],
+pub(super) struct Rounds {
+    rays: Vec<Marching>,
+    /// Share of the light that is left on each.
+    pub(super) light: Vec<f32>,
+    pub(super) samples: Samples,
+    pub(super) pieces: Vec<Piece>,
+    asked: [Vec<f32>; 3],
+    /// Seconds in which densities were asked for by [`Rounds::reached`].
+    pub(super) density_secs: f64,
 }
 
-impl Round {
-    /// Takes the next samples, from the `first` on of each ray, of those rays that have light left.
-    pub(super) fn gather<'a>(
+impl Rounds {
+    /// Forgets all rays.
+    pub(super) fn clear(&mut self) {
+        self.rays.clear();
+        self.light.clear();
+        self.density_secs = 0.0;
+        self.forget_samples();
+    }
+
+    /// Forgets the samples, but not how far the rays are.
+    pub(super) fn forget_samples(&mut self) {
+        self.samples.clear();
+        self.pieces.clear();
+    }
+
+    /// Adds a ray.
+    pub(super) fn start(&mut self, ray: Marching) {
+        self.rays.push(ray);
+        self.light.push(1.0);
+    }
+
+    /// Takes the next samples, `many` at most, of each ray that has light left. Returns the number of
+    /// the first new piece.
+    pub(super) fn advance(&mut self, occupancy: &Occupancy, many: usize) -> usize {
+        let before = self.pieces.len();
+        for (ray, marching) in self.rays.iter_mut().enumerate() {
+            if marching.is_done() || self.light[ray] < DARK {
+                continue;
+            }
+            let start = self.samples.len();
+            if marching.next(occupancy, many, &mut self.samples) > 0 {
+                let samples = start..self.samples.len();
+                self.pieces.push(Piece { ray, samples });
+            }
+        }
+        before
+    }
+
+    /// Takes all samples of the rays, or, where many lie behind surfaces, those that light reaches:
+    /// what [`super::ray::RayScratch::reach`] would keep. Appends them to `out`, ray by ray, and where
+    /// each ray's are to `ranges`. Returns how many densities were asked for.
+    pub(super) fn reached(
         &mut self,
-        first: usize,
-        rays: impl Iterator<Item = &'a Range<usize>>,
-        light: &[f32],
-        samples: &Samples,
-    ) {
-        self.asked.clear();
-        self.unit.iter_mut().for_each(Vec::clear);
-        for (r, range) in rays.enumerate() {
-            if light[r] >= DARK {
-                let next = (range.start + first).min(range.end);
-                for i in next..(next + ROUND).min(range.end) {
-                    self.asked.push((r, i));
-                    for (to, from) in self.unit.iter_mut().zip(&samples.unit) {
-                        to.push(from[i]);
-                    }
+        field: &HashField,
+        prepared: &Prepared,
+        occupancy: &Occupancy,
+        block: &mut Block,
+        (out, ranges): (&mut Samples, &mut Vec<Range<usize>>),
+    ) -> usize {
+        let starts = [(); WORTH_CUTTING].map(|()| self.advance(occupancy, ROUND));
+        let under_way = self.rays.iter().filter(|r| !r.is_done()).count();
+        let mut asked = 0;
+        if 2 * under_way > self.rays.len() {
+            for round in 0.. {
+                let first = match starts.get(round) {
+                    Some(first) => *first,
+                    None => self.advance(occupancy, ROUND),
+                };
+                let last = starts.get(round + 1);
+                let last = last.copied().unwrap_or(self.pieces.len());
+                if first == last {
+                    break;
                 }
+                asked += self.cut(first..last, field, prepared, block);
             }
+        } else {
+            self.advance(occupancy, usize::MAX);
         }
+        // Those of a ray are in order, those of different rays mixed.
+        self.pieces.sort_by_key(|piece| piece.ray);
+        let mut pieces = self.pieces.iter().peekable();
+        for ray in 0..self.rays.len() {
+            let start = out.len();
+            while let Some(piece) = pieces.next_if(|piece| piece.ray == ray) {
+                out.append(&self.samples, piece.samples.clone());
+            }
+            ranges.push(start..out.len());
+        }
+        asked
     }
 
-    pub(super) fn positions(&self) -> [&[f32]; 3] {
-        self.unit.each_ref().map(Vec::as_slice)
-    }
-}
-
-/// Forgets the samples that no light reaches. Returns how many densities were asked for. What is
-/// left is what [`super::ray::RayScratch::reach`] would keep.
-pub(super) fn cut_hidden<T>(
-    field: &HashField,
-    prepared: &Prepared,
-    rays: &mut [(T, Range<usize>)],
-    samples: &mut Samples,
-    block: &mut Block,
-) -> usize {
-    let mut light = vec![1.0f32; rays.len()];
-    let mut ends: Vec<usize> = rays.iter().map(|(_, range)| range.start).collect();
-    let mut round = Round::default();
-    let mut asked = 0;
-    for first in (0..).step_by(ROUND) {
-        round.gather(first, rays.iter().map(|r| &r.1), &light, samples);
-        if round.asked.is_empty() {
-            break;
-        }
-        asked += round.asked.len();
-        block.density(field, prepared, round.positions());
-        for (row, &(r, i)) in round.asked.iter().enumerate() {
-            if light[r] >= DARK {
-                light[r] *= math::exp(-block.density[row] * samples.dt[i]);
-                ends[r] = i + 1;
+    /// Cuts pieces where light ends. Returns how many densities that took.
+    fn cut(
+        &mut self,
+        pieces: Range<usize>,
+        field: &HashField,
+        prepared: &Prepared,
+        block: &mut Block,
+    ) -> usize {
+        self.asked.iter_mut().for_each(Vec::clear);
+        for piece in &mut self.pieces[pieces.clone()] {
+            if self.light[piece.ray] < DARK {
+                piece.samples.end = piece.samples.start;
+            }
+            for (to, from) in self.asked.iter_mut().zip(&self.samples.unit) {
+                to.extend_from_slice(&from[piece.samples.clone()]);
             }
         }
+        let started = Instant::now();
+        block.density(field, prepared, self.asked.each_ref().map(Vec::as_slice));
+        self.density_secs += started.elapsed().as_secs_f64();
+        let mut densities = block.density.iter();
+        for piece in &mut self.pieces[pieces] {
+            let light = &mut self.light[piece.ray];
+            let range = piece.samples.clone();
+            for (i, density) in range.zip(densities.by_ref()) {
+                if *light < DARK {
+                    piece.samples.end = piece.samples.end.min(i);
+                }
+                *light *= math::exp(-density * self.samples.dt[i]);
+            }
+        }
+        self.asked[0].len()
     }
-    let mut length = 0;
-    for ((_, range), end) in rays.iter_mut().zip(ends) {
-        let kept = range.start..end;
-        samples.move_to(kept.clone(), length);
-        *range = length..length + kept.len();
-        length = range.end;
-    }
-    samples.truncate(length);
-    asked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::field::FieldShape;
+    use crate::field::March;
+    use crate::field::march::march;
+    use crate::field::scene::Scene;
     use crate::grid::{GridShape, Lattice};
     use packshot_core::Seed;
 
@@ -109,45 +178,66 @@ mod tests {
             appearance: 0,
         };
         let mut field = HashField::new(shape, Seed(2)).unwrap();
-        field.table.iter_mut().for_each(|v| *v *= 1e5);
+        field.table.iter_mut().for_each(|v| *v *= 3e5);
         let prepared = Prepared::new(&field);
-        // Rays of different lengths, one of them empty.
-        let mut samples = Samples::default();
-        let mut rays = Vec::new();
-        for (r, length) in [70usize, 0, 5, 16, 40].into_iter().enumerate() {
-            let first = samples.len();
-            for i in 0..length {
-                let at = (i as f32 + 0.5) / 70.0;
-                let unit = [at, (0.2 * r as f32 + 0.5 * at).fract(), 0.9 - 0.8 * at];
-                for (to, v) in samples.unit.iter_mut().zip(unit) {
-                    to.push(v);
-                }
-                samples.t.push(i as f32);
-                samples.dt.push(0.4);
-            }
-            rays.push((r, first..samples.len()));
-        }
-        let all = samples.clone();
+        let scene = Scene::Box {
+            centre: [0.0; 3],
+            radius: 1.0,
+        };
+        let settings = March {
+            step: 0.01,
+            cone: 0.0,
+            near: 0.0,
+            far: 100.0,
+            limit: 1024,
+        };
+        let occupancy = Occupancy::full(8);
         let mut block = Block::default();
-        block.density(&field, &prepared, all.positions(0..all.len()));
-        let mut expected = Vec::new();
-        for (_, range) in &rays {
-            let mut light = 1.0f32;
-            for i in range.clone() {
-                if light < DARK {
-                    break;
+        // Long rays and short ones, one that misses the box; then short ones alone.
+        for offsets in [vec![-0.7, -0.2, 1.2, 0.4, -0.5, 0.9], vec![0.9, 0.97, 1.2]] {
+            let (mut rounds, mut all) = (Rounds::default(), Samples::default());
+            let (mut expected, mut ends) = (Vec::new(), Vec::new());
+            for offset in &offsets {
+                // At the face y = −1 it is at x = `offset`.
+                let origin = [offset - 1.5, -3.0, 0.5 * offset];
+                let direction = [0.6, 0.8, 0.0];
+                rounds.start(Marching::new(&scene, &settings, origin, direction, 0.5));
+                let start = all.len();
+                march(
+                    &scene, &settings, &occupancy, origin, direction, 0.5, &mut all,
+                );
+                block.density(&field, &prepared, all.positions(start..all.len()));
+                let mut light = 1.0f32;
+                for (i, density) in (start..all.len()).zip(&block.density) {
+                    if light < DARK {
+                        break;
+                    }
+                    light *= math::exp(-density * all.dt[i]);
+                    expected.push((all.unit[0][i], all.unit[2][i], all.t[i]));
                 }
-                light *= math::exp(-block.density[i] * all.dt[i]);
-                expected.push((all.unit[0][i], all.t[i]));
+                ends.push(expected.len());
+            }
+            let (mut out, mut ranges) = (Samples::default(), Vec::new());
+            let to = (&mut out, &mut ranges);
+            let asked = rounds.reached(&field, &prepared, &occupancy, &mut block, to);
+            let left: Vec<(f32, f32, f32)> = (0..out.len())
+                .map(|i| (out.unit[0][i], out.unit[2][i], out.t[i]))
+                .collect();
+            if asked > 0 {
+                assert_eq!(left, expected);
+                assert!(
+                    asked < all.len() && out.len() < all.len(),
+                    "{asked}, {} of {}",
+                    out.len(),
+                    all.len()
+                );
+                assert!(asked >= out.len());
+                let found: Vec<usize> = ranges.iter().map(|r| r.end).collect();
+                assert_eq!(found, ends);
+            } else {
+                assert_eq!(offsets.len(), 3);
+                assert_eq!(out.t, all.t);
             }
         }
-        let asked = cut_hidden(&field, &prepared, &mut rays, &mut samples, &mut block);
-        let left: Vec<(f32, f32)> = (0..samples.len())
-            .map(|i| (samples.unit[0][i], samples.t[i]))
-            .collect();
-        assert_eq!(left, expected);
-        assert!(samples.len() < all.len() && asked < all.len(), "{asked}");
-        assert!(asked >= samples.len() && rays[1].1.is_empty());
-        assert_eq!(rays.last().unwrap().1.end, samples.len());
     }
 }

@@ -4,8 +4,9 @@
 #[cfg(test)]
 mod tests;
 
+use super::march::March;
 use super::render::{Pixel, unit_direction};
-use super::scene::{March, Scene};
+use super::scene::Scene;
 use super::sub_pixels::places;
 use super::{FieldShape, HashField, View, Viewable};
 use packshot_core::{CancelToken, Error, Result};

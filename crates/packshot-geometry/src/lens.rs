@@ -325,8 +325,10 @@ fn newton(
     }
     let (reached, j) = image(at);
     let close = (reached[0] - target[0]).hypot(reached[1] - target[1]) < 1e-7;
-    // Where the image folds over itself, the place found is not the one that the camera saw.
-    let upright = j[0][0] * j[1][1] - j[0][1] * j[1][0] > 0.0;
+    // Where the image folds over itself, the place found is not the one that the camera saw; nor is
+    // it beyond, where the image is turned by half a circle.
+    let determinant = j[0][0] * j[1][1] - j[0][1] * j[1][0];
+    let upright = determinant > 0.0 && j[0][0] + j[1][1] > 0.0;
     (close && upright).then_some(at)
 }
 
@@ -364,6 +366,22 @@ fn fov_angle(distance: f64, omega: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_that_only_a_mirrored_image_reaches_have_no_direction() {
+        let lens = Lens::Brown {
+            k: [-9.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            p: [0.0; 2],
+        };
+        // r·(1 − 9r²) is greatest, 0.1283, at r = 0.19245.
+        for i in 1..100 {
+            let distorted = [0.006 * f64::from(i), 0.0];
+            match lens.undistort(distorted) {
+                Some([x, y]) => assert!((0.0..0.1925).contains(&x) && y == 0.0, "{x}, {y}"),
+                None => assert!(distorted[0] > 0.12, "{distorted:?}"),
+            }
+        }
+    }
 
     #[test]
     fn every_lens_gives_back_the_direction_of_what_it_shows() {

@@ -1,10 +1,10 @@
 //! `view`: pictures of a fitted field, with depth, opacity and normals.
 
 use crate::field_renderer::FieldRenderer;
-use crate::fit::{CameraList, FIELD_FILE};
+use crate::fit::{FIELD_FILE, read_cameras};
 use crate::renderer::Device;
 use packshot_core::{Context, Error, Image, Message, Result, colour};
-use packshot_formats::photo_sets::{TransformsFrame, decode_transforms};
+use packshot_formats::photo_sets::{CameraList, TransformsFrame, decode_transforms};
 use packshot_formats::{PartialFolder, write_file, write_png};
 use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
 use packshot_nerf::field::View;
@@ -63,7 +63,7 @@ pub fn view(
     let bytes =
         std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
     let fitted = Fitted::decode(&bytes).map_err(|e| e.at(path.display()))?;
-    let list = CameraList::read(fit)?;
+    let list = read_cameras(fit)?;
     let cameras = cameras(views, &list, &fitted)?;
     let folder = PartialFolder::create(target, force)?;
     let mut renderer = FieldRenderer::open(device, &fitted, context)?;

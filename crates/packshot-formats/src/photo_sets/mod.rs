@@ -4,6 +4,7 @@
 //! Cameras come out with OpenGL's axes in the set's own world. Only files' headers are read here;
 //! [`PhotoEntry::load`] reads the pixels of one photo.
 
+mod camera_list;
 mod colmap;
 mod files;
 mod json;
@@ -13,6 +14,7 @@ pub mod poses;
 mod transforms;
 mod turn;
 
+pub use camera_list::{CameraList, CameraRecord};
 pub use colmap::{
     ColmapCamera, ColmapImage, ColmapModel, colmap_models, decode_colmap_binary, decode_colmap_text,
 };

@@ -19,6 +19,10 @@ const UNSEEN: f32 = 0.05;
 const SEEN: f32 = 0.2;
 /// Most: all but this share of the vertices are seen no better.
 const BEST: f32 = 0.3;
+/// What is filled in has the colours of what they see as well as this: the first that counts, and the
+/// first that counts fully. At the rims of what is seen, things are in the shadow of what they stand
+/// before.
+const GIVES: (f32, f32) = (0.3, 0.8);
 /// Vertices whose colours a place without one of its own has.
 const NEAR: usize = 4;
 
@@ -39,7 +43,7 @@ impl SeenColours {
         maps: &DepthMaps,
         cancel: &CancelToken,
     ) -> Result<Self> {
-        let (mut colours, mut seen): (Vec<_>, Vec<_>) = (&mesh.positions, normals)
+        let (mut colours, seen): (Vec<_>, Vec<f32>) = (&mesh.positions, normals)
             .into_par_iter()
             .with_min_len(64)
             .map(|(position, normal)| maps.colour(*position, *normal))
@@ -48,26 +52,29 @@ impl SeenColours {
         sorted.sort_by(|a, b| b.total_cmp(a));
         let most = sorted.get((BEST * sorted.len() as f32) as usize);
         let most = most.map_or(1.0, |most| most.max(1e-6));
-        for seen in &mut seen {
-            *seen = ((*seen / most - UNSEEN) / (SEEN - UNSEEN)).clamp(0.0, 1.0);
-        }
+        let between = |low: f32, high: f32| {
+            move |seen: &f32| ((*seen / most - low) / (high - low)).clamp(0.0, 1.0)
+        };
+        let gives: Vec<f32> = seen.iter().map(between(GIVES.0, GIVES.1)).collect();
+        let seen: Vec<f32> = seen.iter().map(between(UNSEEN, SEEN)).collect();
         let mut edges: Vec<(u32, u32, f32)> = (mesh.triangles.iter())
             .flat_map(|[a, b, c]| [(*a, *b), (*b, *c), (*c, *a)])
             // Of a closed surface each edge is walked up once.
             .filter(|(a, b)| a < b)
             .map(|(a, b)| (a, b, 1.0))
             .collect();
-        edges.retain(|(a, b, _)| [a, b].iter().any(|v| seen[**v as usize] < 1.0));
+        edges.retain(|(a, b, _)| [a, b].iter().any(|v| gives[**v as usize] < 1.0));
         let graph = Graph::new(colours.len(), &edges);
-        let pull: Vec<f32> = seen.iter().map(|s| (10.0 * s).max(1e-6)).collect();
+        let pull: Vec<f32> = gives.iter().map(|g| (10.0 * g).max(1e-6)).collect();
         for c in 0..3 {
-            let wanted: Vec<f32> = (colours.iter().zip(&seen))
-                .map(|(colour, seen)| if *seen > 0.0 { colour[c] } else { 0.5 })
+            let wanted: Vec<f32> = (colours.iter().zip(&gives))
+                .map(|(colour, gives)| if *gives > 0.0 { colour[c] } else { 0.5 })
                 .collect();
             let mut found = wanted.clone();
             graph.spread(&wanted, &pull, &mut found, cancel)?;
-            for (colour, found) in colours.iter_mut().zip(found) {
-                colour[c] = found.clamp(0.0, 1.0);
+            for ((colour, found), seen) in colours.iter_mut().zip(found).zip(&seen) {
+                colour[c] += (1.0 - seen) * (found - colour[c]);
+                colour[c] = colour[c].clamp(0.0, 1.0);
             }
         }
         Ok(Self {

@@ -29,6 +29,10 @@ pub struct Plan {
 /// pixels at one ray each teach more.
 const FEW_PIXELS: usize = 2_000_000;
 
+/// Photos of more pixels than this have a larger grid. A larger one learns its entries later, as each
+/// is met less often, and is slower: in minutes it never catches up with fewer pixels.
+const MANY_PIXELS: usize = 32_000_000;
+
 /// Cells along a side of the grid that finds the object.
 const SEARCH: usize = 64;
 
@@ -102,7 +106,7 @@ pub fn plan(photos: &[Photo], seed: u64) -> Result<Plan> {
             grid: GridShape {
                 levels,
                 features: 4,
-                log2_entries: if finest > 512.0 { 19 } else { 17 },
+                log2_entries: if pixels > MANY_PIXELS { 18 } else { 17 },
                 coarsest: 16.0,
                 growth: GridShape::growth_between(16.0, f64::from(finest), levels),
                 lattice: Lattice::Staggered,

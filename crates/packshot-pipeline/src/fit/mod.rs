@@ -15,8 +15,7 @@ mod so_far;
 mod trainers;
 pub(crate) mod voxels;
 
-pub(crate) use cameras::CameraList;
-pub use cameras::CameraRecord;
+pub(crate) use cameras::read_cameras;
 pub use measure::ViewScore;
 pub use product::{CropChoice, Kept};
 pub use record::{CurvePoint, FitReport};

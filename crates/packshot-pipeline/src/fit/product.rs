@@ -1,10 +1,11 @@
 //! The product in a fitted scene: where it is, how it stands, how large it is.
 
-use super::cameras::CameraList;
+use super::cameras::read_cameras;
 use super::{FIELD_FILE, FitSettings};
 use nalgebra::Vector3;
 use packshot_core::colour::{level, linear_from_srgb};
 use packshot_core::{Context, Error, Image, Result};
+use packshot_formats::photo_sets::CameraList;
 use packshot_formats::write_png;
 use packshot_geometry::framing::{ELEVATION_DEG, Framing};
 use packshot_geometry::lens::LensCamera;
@@ -108,7 +109,7 @@ impl FittedScene {
             std::fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))
         };
         let fitted = Fitted::decode(&read(&path)?).map_err(|e| e.at(path.display()))?;
-        let list = CameraList::read(folder)?;
+        let list = read_cameras(folder)?;
         let path = folder.join(PRODUCT_FILE);
         let stored = if path.is_file() {
             let file = serde_json::from_slice(&read(&path)?).map_err(|e| {

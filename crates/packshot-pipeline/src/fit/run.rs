@@ -1,6 +1,6 @@
 //! The run of a fit: load, train, measure.
 
-use super::cameras::{CameraList, CameraRecord};
+use super::cameras::write_cameras;
 use super::chart::chart;
 use super::measure::{means, measure};
 use super::photos::{Named, load};
@@ -13,7 +13,7 @@ use super::so_far::SoFar;
 use super::trainers::AnyTrainer;
 use super::{Effort, FitSettings, PREVIEW_FILE};
 use packshot_core::{Context, Error, ErrorKind, Image, Message, Result, cpu_level};
-use packshot_formats::photo_sets::{PhotoSet, Split};
+use packshot_formats::photo_sets::{CameraList, CameraRecord, PhotoSet, Split};
 use packshot_formats::write_png;
 use packshot_geometry::lens::LensCamera;
 use packshot_nerf::field::Photo;
@@ -59,7 +59,7 @@ pub(super) fn run(
     let started = Instant::now();
     let mut trainer = AnyTrainer::start(photos, set, target, settings)?;
     announce(&trainer, &cameras, settings, context);
-    cameras.write(target)?;
+    write_cameras(&cameras, target)?;
     let mut totals = if settings.resume {
         SoFar::read(target, trainer.steps())
     } else {
@@ -96,7 +96,7 @@ pub(super) fn run(
     }
     let pose_change = refine(&trainer, &mut seen_from, &mut held_out, context)?;
     let cameras = camera_list(&names, &seen_from, &held_out);
-    cameras.write(target)?;
+    write_cameras(&cameras, target)?;
     save(&trainer, &totals, target, true)?;
 
     let stage = context.stage("measure", Some(held_out.len() as u64));

@@ -1,5 +1,6 @@
 //! From a fitted field to the surface of the product in it.
 
+mod around;
 mod close;
 mod crop;
 mod depth;

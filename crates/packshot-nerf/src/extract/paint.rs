@@ -1,5 +1,6 @@
 //! Colours of a surface, as the field shows it from outside.
 
+use super::around::Around;
 use super::depth::DepthMaps;
 use super::diffusion::Graph;
 use crate::fitted::Query;
@@ -14,15 +15,18 @@ const SAMPLES: usize = 8;
 
 /// What cameras see (sums of squared cosines) no better than this share of what they see of most has
 /// the colours around it.
-const UNSEEN: f32 = 0.05;
+const UNSEEN: f32 = 0.1;
 /// What they see at least as well as this has its own.
-const SEEN: f32 = 0.2;
+const SEEN: f32 = 0.4;
 /// Most: all but this share of the vertices are seen no better.
 const BEST: f32 = 0.3;
 /// What is filled in has the colours of what they see as well as this: the first that counts, and the
 /// first that counts fully. At the rims of what is seen, things are in the shadow of what they stand
 /// before.
 const GIVES: (f32, f32) = (0.3, 0.8);
+/// Share of the longest side over which what is filled in goes over from the colours at its rim to
+/// those of all that is around.
+const RIM: f32 = 0.05;
 /// Vertices whose colours a place without one of its own has.
 const NEAR: usize = 4;
 
@@ -65,10 +69,13 @@ impl SeenColours {
             .collect();
         edges.retain(|(a, b, _)| [a, b].iter().any(|v| gives[**v as usize] < 1.0));
         let graph = Graph::new(colours.len(), &edges);
-        let pull: Vec<f32> = gives.iter().map(|g| (10.0 * g).max(1e-6)).collect();
+        let around = Around::of(&mesh.positions, &colours, &gives);
+        let drawn = 1.0 / (RIM * edges_per_side(mesh)).powi(2);
+        let pull: Vec<f32> = gives.iter().map(|g| drawn + 10.0 * g).collect();
+        let rest: Vec<[f32; 3]> = mesh.positions.iter().map(|p| around.at(*p)).collect();
         for c in 0..3 {
-            let wanted: Vec<f32> = (colours.iter().zip(&gives))
-                .map(|(colour, gives)| if *gives > 0.0 { colour[c] } else { 0.5 })
+            let wanted: Vec<f32> = (0..colours.len())
+                .map(|i| (drawn * rest[i][c] + 10.0 * gives[i] * colours[i][c]) / pull[i])
                 .collect();
             let mut found = wanted.clone();
             graph.spread(&wanted, &pull, &mut found, cancel)?;
@@ -97,6 +104,17 @@ impl SeenColours {
         }
         (!near.is_empty()).then_some((colour, seen))
     }
+}
+
+/// How many edges fit into the longest side.
+fn edges_per_side(mesh: &Mesh) -> f32 {
+    let longest = mesh.bounds().map_or(0.0, |b| b.longest_side());
+    let lengths = mesh.triangles.iter().map(|[a, b, _]| {
+        let [a, b] = [a, b].map(|v| Vector3::from(mesh.positions[*v as usize]).cast::<f64>());
+        (a - b).norm()
+    });
+    let mean = lengths.sum::<f64>() / mesh.triangles.len().max(1) as f64;
+    (f64::from(longest) / mean.max(1e-12)).max(1.0) as f32
 }
 
 /// Tells colours of places on a surface.

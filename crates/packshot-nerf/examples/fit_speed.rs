@@ -147,6 +147,7 @@ fn main() -> Result<()> {
             "cone" => plan.march.cone = number as f32,
             "pixel_rays" => plan.train.pixel_rays = number as usize,
             "pixel_rays_from" => plan.train.pixel_rays_from = number as f32,
+            "plain" => plan.train.plain = number as f32,
             "views" => held_out.truncate(number as usize),
             "evals" => evaluations = number,
             "dir" => dir = Some(value.to_owned()),

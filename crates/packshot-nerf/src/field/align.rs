@@ -44,6 +44,7 @@ impl Trainer {
             let shared = Shared {
                 field: &self.field,
                 appearance: &appearance,
+                mean_appearance: &appearance,
                 prepared: Prepared::new(&self.field),
                 occupancy: &self.occupancy,
                 photos: &photos,

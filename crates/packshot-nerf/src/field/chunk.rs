@@ -44,6 +44,7 @@ pub(super) struct Chunk {
 pub(super) struct Shared<'a> {
     pub(super) field: &'a HashField,
     pub(super) appearance: &'a [f32],
+    pub(super) mean_appearance: &'a [f32],
     pub(super) prepared: Prepared,
     pub(super) occupancy: &'a Occupancy,
     pub(super) photos: &'a Photos,
@@ -110,6 +111,7 @@ impl Chunk {
                 continue;
             };
             let gain = shared.own.gain(photo);
+            let is_plain = shape.appearance > 0 && noise.uniform() < shared.config.plain;
             for offset in &shared.offsets {
                 let jitter = noise.uniform();
                 let moved = *offset != [0.0; 2];
@@ -120,7 +122,8 @@ impl Chunk {
                 let (scene, march) = (&shared.scene, &shared.march);
                 let ray = Marching::new(scene, march, target.origin, direction, jitter);
                 self.rounds.start(ray);
-                let target = RayTarget::new(&target, direction, background, photo as u32, gain);
+                let mut target = RayTarget::new(&target, direction, background, photo as u32, gain);
+                target.is_plain = is_plain;
                 self.targets.push(target);
             }
         }
@@ -185,7 +188,11 @@ impl Chunk {
         for (i, (target, _)) in rays.iter().enumerate() {
             let harmonics = spherical::encode(target.direction);
             let n = shape.appearance;
-            let own = &shared.appearance[target.photo as usize * n..][..n];
+            let own = if target.is_plain {
+                &shared.mean_appearance[..]
+            } else {
+                &shared.appearance[target.photo as usize * n..][..n]
+            };
             for sample in scratch.kept[i].clone() {
                 let inputs = block.view_inputs(shape, sample);
                 inputs[..harmonics.len()].copy_from_slice(&harmonics);
@@ -245,7 +252,7 @@ impl Chunk {
         }
         if shape.appearance > 0 {
             let inputs = shape.colour_inputs();
-            for (i, (target, _)) in rays.iter().enumerate() {
+            for (i, (target, _)) in rays.iter().enumerate().filter(|(_, r)| !r.0.is_plain) {
                 let mut sum = vec![0.0; shape.appearance];
                 for sample in scratch.kept[i].clone() {
                     let row = &block.d_inputs[sample * inputs..(sample + 1) * inputs];

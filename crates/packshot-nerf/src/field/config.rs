@@ -26,6 +26,10 @@ pub struct TrainConfig {
     /// Share of the run after which there are so many; one before.
     #[serde(default)]
     pub pixel_rays_from: f32,
+    /// Share of the pixels that are learnt with the mean appearance of all photos, not with their
+    /// photo's own: new views have the mean, which would else be the look of no photo.
+    #[serde(default)]
+    pub plain: f32,
     /// Whether each photo has an exposure of its own.
     #[serde(default)]
     pub exposure: bool,
@@ -56,6 +60,7 @@ impl Default for TrainConfig {
             distortion: 0.0,
             pixel_rays: 4,
             pixel_rays_from: 0.25,
+            plain: 0.25,
             exposure: false,
             pose_rate: 0.0,
             occupancy_side: 128,

@@ -209,6 +209,7 @@ mod tests {
         let shared = Shared {
             field: &field,
             appearance: &[],
+            mean_appearance: &[],
             prepared: Prepared::new(&field),
             occupancy: &Occupancy::full(8),
             photos: &photos,

@@ -16,6 +16,8 @@ pub(crate) const DARK: f32 = 1e-4;
 pub(crate) struct RayTarget {
     pub(crate) direction: [f32; 3],
     pub(crate) photo: u32,
+    /// Whether the mean look of all photos is to show this one.
+    pub(crate) is_plain: bool,
     /// The pixel on the background.
     colour: [f32; 3],
     background: [f32; 3],
@@ -35,6 +37,7 @@ impl RayTarget {
         Self {
             direction,
             photo,
+            is_plain: false,
             colour: std::array::from_fn(|c| alpha * colour[c] + (1.0 - alpha) * background[c]),
             background,
             gain,

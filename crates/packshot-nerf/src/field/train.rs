@@ -242,9 +242,11 @@ impl Trainer {
         let rays = pixels * offsets.len();
         self.chunks
             .resize_with(chunks.max(self.chunks.len()), Chunk::default);
+        let mean_appearance = self.mean_appearance();
         let shared = Shared {
             field: &self.field,
             appearance: &self.appearance,
+            mean_appearance: &mean_appearance,
             prepared: Prepared::new(&self.field),
             occupancy: &self.occupancy,
             photos: &self.photos,

@@ -189,7 +189,7 @@ impl Chunk {
             let harmonics = spherical::encode(target.direction);
             let n = shape.appearance;
             let own = if target.is_plain {
-                &shared.mean_appearance[..]
+                shared.mean_appearance
             } else {
                 &shared.appearance[target.photo as usize * n..][..n]
             };

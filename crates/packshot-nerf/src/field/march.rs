@@ -3,6 +3,7 @@
 use super::occupancy::Occupancy;
 use super::scene::{Scene, contracted};
 use crate::space::through_box;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Places of a ray that are looked at for one sample, at most: the steps of a camera that is absurdly
@@ -171,7 +172,8 @@ impl Marching {
 
     /// Whether there is nothing left to look at.
     pub(super) fn is_done(&self) -> bool {
-        self.left == 0 || !(self.t < self.far)
+        // Also where a distance is not a number.
+        self.left == 0 || self.t.partial_cmp(&self.far) != Some(Ordering::Less)
     }
 
     /// Appends at most `many` samples. Returns how many there were.

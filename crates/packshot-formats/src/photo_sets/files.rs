@@ -15,6 +15,8 @@ const FOREIGN: [&str; 9] = [
 ];
 /// Largest coordinate of a camera; single precision holds its squares.
 const FARTHEST: f64 = 1e12;
+/// Numbers of a pose's axes that are still believed.
+const LONGEST: f64 = 1e30;
 /// Every so many photos one is held out, where the set does not say which.
 const HOLD_OUT: usize = 8;
 
@@ -238,6 +240,14 @@ pub(super) fn rigid(rows: [[f64; 4]; 3]) -> Result<[[f64; 4]; 3]> {
     if rows.iter().any(|row| row[3].abs() > FARTHEST) {
         return Err(broken("it is absurdly far away"));
     }
+    // What comes of longer ones may no longer be a number.
+    if rows
+        .iter()
+        .flat_map(|row| &row[..3])
+        .any(|v| v.abs() > LONGEST)
+    {
+        return Err(broken("its axes are absurdly long"));
+    }
     let axis = |c: usize| [rows[0][c], rows[1][c], rows[2][c]];
     let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
     let [x, y, z] = [axis(0), axis(1), axis(2)];
@@ -309,4 +319,30 @@ fn check_intrinsics(intrinsics: &Intrinsics) -> Result<()> {
         return Err(Error::bad_input("a coefficient of the lens is not finite"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poses_are_rotations_of_any_sane_scale_and_nothing_else() {
+        let pose = |a: f64, b: f64| [[a, 0.0, 0.0, 1.0], [0.0, a, b, 2.0], [0.0, 0.0, a, 3.0]];
+        assert_eq!(rigid(pose(1e6, 0.0)).unwrap(), pose(1.0, 0.0));
+        for (a, b) in [
+            (1.0, 0.2),
+            (-1.0, 0.0),
+            (1e-12, 0.0),
+            (1e200, 0.0),
+            (1.0, 1e231),
+            (1.0, f64::NAN),
+            (1.0, f64::INFINITY),
+        ] {
+            assert!(rigid(pose(a, b)).is_err(), "{a}, {b}");
+        }
+        // Products of these overflow on both sides and cancel to no number.
+        let mut wrong = pose(1.0, 9.5e139);
+        wrong[1] = [0.0, -3.1e231, 9.5e139, 0.0];
+        assert!(rigid(wrong).is_err());
+    }
 }

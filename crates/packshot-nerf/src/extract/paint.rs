@@ -29,6 +29,10 @@ const GIVES: (f32, f32) = (0.3, 0.8);
 const RIM: f32 = 0.05;
 /// Vertices whose colours a place without one of its own has.
 const NEAR: usize = 4;
+/// Vertices between whose colours a place's own lies, and how far it may be beyond them: deep in fur the
+/// field has colours that no camera sees.
+const RANGE: usize = 10;
+const BEYOND: f32 = 0.02;
 
 /// The colours that cameras see on a surface; those of what none of them sees are spread from around
 /// it.
@@ -91,19 +95,41 @@ impl SeenColours {
         })
     }
 
-    /// The colour near a place, and how much the cameras see of it, from 0 to 1.
-    fn at(&self, position: [f32; 3]) -> Option<([f32; 3], f32)> {
-        let near = self.tree.k_nearest(position, NEAR);
-        let share = 1.0 / near.len().max(1) as f32;
-        let (mut colour, mut seen) = ([0.0; 3], 0.0);
-        for neighbour in &near {
-            for (sum, v) in colour.iter_mut().zip(self.colours[neighbour.index]) {
+    /// What is known near a place; `None` of a surface without vertices.
+    fn at(&self, position: [f32; 3]) -> Option<Nearby> {
+        let near = self.tree.k_nearest(position, RANGE);
+        let nearest = &near[..NEAR.min(near.len())];
+        let share = 1.0 / nearest.len().max(1) as f32;
+        let mut known = Nearby {
+            mean: [0.0; 3],
+            low: [f32::INFINITY; 3],
+            high: [f32::NEG_INFINITY; 3],
+            seen: 0.0,
+        };
+        for neighbour in nearest {
+            for (sum, v) in known.mean.iter_mut().zip(self.colours[neighbour.index]) {
                 *sum += share * v;
             }
-            seen += share * self.seen[neighbour.index];
+            known.seen += share * self.seen[neighbour.index];
         }
-        (!near.is_empty()).then_some((colour, seen))
+        for neighbour in &near {
+            for (c, v) in self.colours[neighbour.index].into_iter().enumerate() {
+                known.low[c] = known.low[c].min(v - BEYOND);
+                known.high[c] = known.high[c].max(v + BEYOND);
+            }
+        }
+        (!near.is_empty()).then_some(known)
     }
+}
+
+/// Colours near a place of a surface.
+struct Nearby {
+    mean: [f32; 3],
+    /// Between which its own colour lies.
+    low: [f32; 3],
+    high: [f32; 3],
+    /// How much the cameras see of it, from 0 to 1.
+    seen: f32,
 }
 
 /// How many edges fit into the longest side.
@@ -175,13 +201,17 @@ impl<'a> Painter<'a> {
     /// The sRGB values of a place with its unit normal: what a short ray through the surface
     /// collects, seen along [`Painter::direction`].
     pub fn colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {
-        match self.seen.as_ref().and_then(|seen| seen.at(position)) {
-            Some((around, seen)) if seen < 1.0 => {
-                let own = self.own_colour(position, normal);
-                [0, 1, 2].map(|c| around[c] + seen * (own[c] - around[c]))
-            }
-            _ => self.own_colour(position, normal),
+        let Some(near) = self.seen.as_ref().and_then(|seen| seen.at(position)) else {
+            return self.own_colour(position, normal);
+        };
+        if near.seen <= 0.0 {
+            return near.mean;
         }
+        let own = self.own_colour(position, normal);
+        [0, 1, 2].map(|c| {
+            let own = own[c].clamp(near.low[c], near.high[c]);
+            near.mean[c] + near.seen * (own - near.mean[c])
+        })
     }
 
     fn own_colour(&self, position: [f32; 3], normal: [f32; 3]) -> [f32; 3] {

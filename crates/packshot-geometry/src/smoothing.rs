@@ -11,16 +11,21 @@ const OUT: f32 = -0.53;
 /// signal processing approach to fair surface design", 1995): bumps of the size of triangles go,
 /// the shape stays. Vertices without triangles stay too.
 pub fn smooth(mesh: &mut Mesh, rounds: usize) {
+    smooth_where(mesh, &vec![1.0; mesh.positions.len()], rounds);
+}
+
+/// As [`smooth`], each vertex only as far as its weight says, from 0 to 1.
+pub fn smooth_where(mesh: &mut Mesh, weights: &[f32], rounds: usize) {
     let neighbours = neighbours(mesh);
     for _ in 0..rounds {
         for factor in [IN, OUT] {
             let old: Vec<Vector3<f32>> = mesh.positions.iter().map(|&p| p.into()).collect();
-            for (v, position) in mesh.positions.iter_mut().enumerate() {
+            for (v, (position, weight)) in mesh.positions.iter_mut().zip(weights).enumerate() {
                 let near = neighbours.of(v);
-                if !near.is_empty() {
+                if *weight > 0.0 && !near.is_empty() {
                     let sum: Vector3<f32> = near.iter().map(|&n| old[n as usize]).sum();
                     let mean = sum / near.len() as f32;
-                    *position = (old[v] + (mean - old[v]) * factor).into();
+                    *position = (old[v] + (mean - old[v]) * (factor * weight)).into();
                 }
             }
         }
@@ -84,5 +89,21 @@ mod tests {
         smooth(&mut rough, 8);
         assert!(error(&rough) < 0.6 * before);
         assert!((rough.signed_volume() / volume - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn what_has_no_weight_stays() {
+        let clean = bumpy_sphere(12);
+        let mut mesh = clean.clone();
+        let weights: Vec<f32> = (clean.positions.iter())
+            .map(|p| if p[2] > 0.0 { 1.0 } else { 0.0 })
+            .collect();
+        smooth_where(&mut mesh, &weights, 3);
+        let mut moved = 0;
+        for ((old, new), weight) in clean.positions.iter().zip(&mesh.positions).zip(&weights) {
+            assert!(*weight > 0.0 || old == new);
+            moved += usize::from(old != new);
+        }
+        assert!(moved > clean.positions.len() / 4, "{moved}");
     }
 }

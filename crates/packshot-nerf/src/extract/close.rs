@@ -10,7 +10,7 @@ use super::ground::Ground;
 use super::parting::Parting;
 use super::scene::SeenScene;
 use super::shape::Shape;
-use nalgebra::Vector3;
+use super::sheet::Sheet;
 use packshot_core::{CancelToken, Result};
 use packshot_geometry::nearest::KdTree;
 use rayon::prelude::*;
@@ -19,20 +19,21 @@ use rayon::prelude::*;
 const NEAR: f32 = 2.5;
 /// Further in than this (of −1 to 1) points are not empty.
 const EMPTY: f32 = -0.5;
-/// Directions in which a sheet around the product lies.
-const DIRECTIONS: usize = 200;
-/// Share of the vertices that may be outside of it in each of them.
-const OUTSIDE: f32 = 0.002;
 /// What unseen space beyond is: outside, yet not so much that it eats into the product.
 const BEYOND: f32 = -0.03;
 /// How much unseen space is drawn there by itself, so that pockets without neighbours are nothing.
-const DRAWN: f32 = 1e-4;
+const DRAWN: f32 = 5e-5;
 /// From this value on unseen space is taken for certain.
 const CERTAIN: f32 = 0.05;
 /// Rounds that smooth the steps at the end of unseen space.
-const SMOOTHING: usize = 6;
+const SMOOTHING: usize = 13;
 /// How deep below the ground the product may reach, in radii.
 const SUNK: f32 = 0.02;
+/// Where the product ends (of 0 to 1, how much vertices belong to it): in general, and on the ground, up
+/// to this height in radii. What lies in the shadow of its feet is neither's for certain, and better
+/// left to the ground.
+const BORDERS: (f32, f32) = (0.5, 0.67);
+const LOW: f32 = 0.15;
 
 /// The space of the product.
 ///
@@ -52,6 +53,10 @@ pub(super) fn close(
     let tree = KdTree::new(&places);
     let sheet = Sheet::around(scene, parting);
     let reach = (NEAR * lattice.spacing).powi(2);
+    let border = |place: [f32; 3]| {
+        let low = ground.map_or(0.0, |g| 1.0 - g.height(place).max(0.0) / LOW);
+        BORDERS.0 + low.max(0.0) * (BORDERS.1 - BORDERS.0)
+    };
     // What is known of each point; NaN where it is to be found out.
     let mut values: Vec<f32> = (0..lattice.len())
         .into_par_iter()
@@ -62,7 +67,8 @@ pub(super) fn close(
             if let Some(near) = tree.nearest(local)
                 && near.distance2 <= reach
             {
-                return 6.0 * (parting.belongs[seen[near.index]] - 0.5);
+                let vertex = seen[near.index];
+                return 6.0 * (parting.belongs[vertex] - border(scene.places[vertex]));
             }
             if scene.inside[i] <= EMPTY {
                 return -1.0;
@@ -197,45 +203,4 @@ fn bounds(scene: &SeenScene, values: &[f32]) -> ([u32; 3], [u32; 3]) {
         }
     }
     (low, high)
-}
-
-/// A polytope around the product: what is seen of it at a glance only lies a little further out than
-/// what is seen.
-struct Sheet {
-    faces: Vec<(Vector3<f32>, f32)>,
-}
-
-impl Sheet {
-    fn around(scene: &SeenScene, parting: &Parting) -> Self {
-        let places: Vec<Vector3<f32>> = (0..scene.places.len())
-            .filter(|i| parting.product[*i])
-            .map(|i| scene.mesh.positions[i].into())
-            .collect();
-        let outside =
-            ((OUTSIDE * places.len() as f32) as usize).min(places.len().saturating_sub(1));
-        let golden = std::f32::consts::PI * (3.0 - 5f32.sqrt());
-        let margin = scene.lattice.spacing;
-        let faces = (0..DIRECTIONS).into_par_iter().filter_map(|i| {
-            let z = 1.0 - (2 * i + 1) as f32 / DIRECTIONS as f32;
-            let (sin, cos) = (golden * i as f32).sin_cos();
-            let across = (1.0 - z * z).sqrt();
-            let direction = Vector3::new(across * cos, across * sin, z);
-            let mut along: Vec<f32> = places.iter().map(|p| p.dot(&direction)).collect();
-            if along.is_empty() {
-                return None;
-            }
-            let (_, end, _) = along.select_nth_unstable_by(outside, |a, b| b.total_cmp(a));
-            Some((direction, *end + margin))
-        });
-        Self {
-            faces: faces.collect(),
-        }
-    }
-
-    fn holds(&self, at: [f32; 3]) -> bool {
-        let at = Vector3::from(at);
-        self.faces
-            .iter()
-            .all(|(normal, end)| normal.dot(&at) <= *end)
-    }
 }

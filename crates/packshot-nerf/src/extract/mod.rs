@@ -10,6 +10,7 @@ mod paint;
 mod parting;
 mod scene;
 mod shape;
+mod sheet;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +25,14 @@ use packshot_core::{CancelToken, Error, Result};
 use packshot_geometry::Mesh;
 use packshot_geometry::lens::LensCamera;
 use packshot_geometry::marching_cubes::{Lattice, follow_surface};
-use packshot_geometry::smoothing::smooth;
+use packshot_geometry::smoothing::{smooth, smooth_where};
 use rayon::prelude::*;
 
 /// A pixel of what cameras see covers so many spacings of the lattice.
 const PIXEL: f64 = 2.0;
+/// Rounds that smooth what is seen, and what is guessed.
+const ROUNDS: usize = 4;
+const GUESSED_ROUNDS: usize = 40;
 /// Parts of the surface with a smaller share of the area of the largest are floaters.
 const LEAST_AREA_SHARE: f64 = 0.01;
 
@@ -78,10 +82,13 @@ pub fn surface(
         return Err(Error::bad_input("the field has no surface here")
             .with_hint("fit longer, or give a box that holds the product with --crop"));
     }
-    smooth(&mut mesh, 4);
+    smooth(&mut mesh, ROUNDS);
     for position in &mut mesh.positions {
         *position = crop.to_world(*position);
     }
+    // What is guessed, and what is seen at a glance only, has the steps of the lattices.
+    let guessed = paint::guessed(&mesh, &mesh.smooth_normals(), &maps);
+    smooth_where(&mut mesh, &guessed, GUESSED_ROUNDS);
     let normals = mesh.smooth_normals();
     let seen = SeenColours::of(&mesh, &normals, &maps, cancel)?;
     mesh.normals = Some(normals);

@@ -51,15 +51,8 @@ impl SeenColours {
         maps: &DepthMaps,
         cancel: &CancelToken,
     ) -> Result<Self> {
-        let (mut colours, seen): (Vec<_>, Vec<f32>) = (&mesh.positions, normals)
-            .into_par_iter()
-            .with_min_len(64)
-            .map(|(position, normal)| maps.colour(*position, *normal))
-            .unzip();
-        let mut sorted = seen.clone();
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        let most = sorted.get((BEST * sorted.len() as f32) as usize);
-        let most = most.map_or(1.0, |most| most.max(1e-6));
+        let (mut colours, seen) = looked_at(mesh, normals, maps);
+        let most = most_seen(&seen);
         let between = |low: f32, high: f32| {
             move |seen: &f32| ((*seen / most - low) / (high - low)).clamp(0.0, 1.0)
         };
@@ -130,6 +123,31 @@ struct Nearby {
     high: [f32; 3],
     /// How much the cameras see of it, from 0 to 1.
     seen: f32,
+}
+
+/// The colours that cameras see at each vertex, and sums of their squared cosines.
+fn looked_at(mesh: &Mesh, normals: &[[f32; 3]], maps: &DepthMaps) -> (Vec<[f32; 3]>, Vec<f32>) {
+    (&mesh.positions, normals)
+        .into_par_iter()
+        .with_min_len(64)
+        .map(|(position, normal)| maps.colour(*position, *normal))
+        .unzip()
+}
+
+/// What cameras see of what they see best.
+fn most_seen(seen: &[f32]) -> f32 {
+    let mut sorted = seen.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let most = sorted.get((BEST * sorted.len() as f32) as usize);
+    most.map_or(1.0, |most| most.max(1e-6))
+}
+
+/// How far each vertex is where it is by guess, from 0 (seen well) to 1 (not seen).
+pub(super) fn guessed(mesh: &Mesh, normals: &[[f32; 3]], maps: &DepthMaps) -> Vec<f32> {
+    let (_, seen) = looked_at(mesh, normals, maps);
+    let most = most_seen(&seen);
+    let guessed = seen.iter().map(|seen| 1.0 - seen / (most * SEEN));
+    guessed.map(|share| share.clamp(0.0, 1.0)).collect()
 }
 
 /// How many edges fit into the longest side.

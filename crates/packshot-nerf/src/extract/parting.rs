@@ -27,12 +27,12 @@ const NEAR: f32 = 1.5;
 /// Against it: to be ground, and to be far away.
 const GROUND: f32 = 3.0;
 const FAR: f32 = 5.0;
-/// How much a fold parts.
-const FOLD: f32 = 4.0;
+/// How much a fold parts that turns by a radian in a radius of the scene.
+const FOLD: f32 = 0.1;
 /// Links that part most still hold this much.
 const LEAST_LINK: f32 = 1e-3;
-/// How much a vertex of the mean area follows its own signs.
-const PULL: f32 = 0.02;
+/// How much a squared radius of the surface follows its own signs.
+const PULL: f32 = 50.0;
 
 /// The product's part of a scene's surface.
 pub(super) struct Parting {
@@ -72,11 +72,10 @@ pub(super) fn part(
             3.0 * (-(away(i) / 0.55).powi(2)).exp() - 1.0 - 3.0 * far + search.ground[i]
         })
         .collect();
-    let mean = search.mean_area();
     let pull: Vec<f32> = (0..count)
         .map(|i| {
             if search.seen[i] {
-                PULL * scene.areas[i] / mean
+                PULL * scene.areas[i]
             } else {
                 1.0
             }
@@ -154,14 +153,6 @@ impl<'a> Search<'a> {
             bins: scene.colours.iter().map(bin).collect(),
             scene,
         }
-    }
-
-    fn mean_area(&self) -> f32 {
-        let seen = (0..self.seen.len()).filter(|i| self.seen[*i]);
-        let (sum, count) = seen.fold((0.0, 0), |(s, n), i| {
-            (s + f64::from(self.scene.areas[i]), n + 1)
-        });
-        ((sum / f64::from(count.max(1))) as f32).max(1e-12)
     }
 
     /// Signs of place alone, once a product was found: log odds.

@@ -10,7 +10,7 @@ use packshot_geometry::marching_cubes::{Lattice, marching_cubes};
 use rayon::prelude::*;
 
 /// Cells along a side of the lattice.
-pub(super) const CELLS: usize = 128;
+pub(super) const CELLS: usize = 192;
 /// What cameras see less of than this (a sum of squared cosines) is not seen.
 const LEAST_SEEN: f32 = 0.1;
 
@@ -102,7 +102,7 @@ impl SeenScene {
     }
 
     /// The edges of the surface, each once, with what parts their ends: how much the colour differs,
-    /// and how sharply the surface folds inwards there (a cosine; 0 where it does not).
+    /// and how sharply the surface folds inwards there (radians a radius; 0 where it does not).
     pub(super) fn edges(&self) -> Vec<(u32, u32, f32, f32)> {
         let mut edges: Vec<(u32, u32)> = (self.mesh.triangles.iter())
             .flat_map(|[a, b, c]| [(*a, *b), (*b, *c), (*c, *a)])
@@ -114,7 +114,7 @@ impl SeenScene {
             let (i, j) = (a as usize, b as usize);
             let along = Vector3::from(self.places[j]) - Vector3::from(self.places[i]);
             let turn = Vector3::from(self.normals[j]) - Vector3::from(self.normals[i]);
-            let fold = -turn.dot(&along) / along.norm().max(1e-9);
+            let fold = -turn.dot(&along) / along.norm_squared().max(1e-12);
             let differs: f32 = (0..3)
                 .map(|c| (self.colours[i][c] - self.colours[j][c]).powi(2))
                 .sum();

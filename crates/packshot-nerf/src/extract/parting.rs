@@ -12,6 +12,7 @@ use super::ground::Ground;
 use super::scene::SeenScene;
 use nalgebra::{Matrix3, Vector3};
 use packshot_core::{CancelToken, Error, Result};
+use packshot_geometry::nearest::KdTree;
 
 const ROUNDS: usize = 6;
 /// Bins of brightness and of two differences of colours, their least and greatest values.
@@ -31,6 +32,8 @@ const FAR: f32 = 5.0;
 const FOLD: f32 = 0.1;
 /// Links that part most still hold this much.
 const LEAST_LINK: f32 = 1e-3;
+/// What is nowhere further than this from the product is part of it, in radii.
+const BESIDE: f32 = 0.15;
 /// How much a squared radius of the surface follows its own signs.
 const PULL: f32 = 50.0;
 
@@ -213,8 +216,20 @@ impl<'a> Search<'a> {
             Error::bad_input("nothing stands where the cameras look")
                 .with_hint("give a box with --crop, or fit longer")
         })?;
+        // Scraps that nothing seen joins to it, as the bottoms of deep folds, are of it where it is all
+        // around them.
+        let of_best: Vec<[f32; 3]> = (0..count)
+            .filter(|i| parts[*i] == best as u32)
+            .map(|i| self.scene.places[i])
+            .collect();
+        let tree = KdTree::new(&of_best);
+        let mut kept = vec![true; number];
+        for i in (0..count).filter(|i| product[*i] && parts[*i] != best as u32) {
+            let near = tree.nearest(self.scene.places[i]);
+            kept[parts[i] as usize] &= near.is_some_and(|n| n.distance2 < BESIDE * BESIDE);
+        }
         for i in 0..count {
-            product[i] &= parts[i] == best as u32;
+            product[i] = product[i] && kept[parts[i] as usize];
         }
         let area: f32 = (0..count)
             .filter(|i| product[*i])

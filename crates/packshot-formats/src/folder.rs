@@ -8,7 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// Files by which a folder is known to be Packshot's own, in it or in the folders inside it
 /// (`--count` makes those). Only such a folder is ever replaced.
-const RECORDS: [&str; 4] = ["asset.json", "report.json", "dataset.json", "shoot.json"];
+const RECORDS: [&str; 5] = [
+    "asset.json",
+    "report.json",
+    "dataset.json",
+    "shoot.json",
+    "views.json",
+];
 /// Held by the run that fills the folder.
 const LOCK: &str = ".lock";
 
@@ -322,5 +328,19 @@ mod tests {
             assert!(error.hint().is_some(), "{}", target.display());
         }
         assert_eq!(std::fs::read(&file).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_folder_with_any_of_our_records_is_replaced_when_forced() {
+        for record in RECORDS {
+            let place = tempfile::tempdir().unwrap();
+            let target = place.path().join("made");
+            std::fs::create_dir(&target).unwrap();
+            std::fs::write(target.join(record), "{}").unwrap();
+            assert!(check_target(&target, false).is_err(), "{record}");
+            assert!(check_target(&target, true).is_ok(), "{record}");
+            std::fs::rename(target.join(record), target.join("letter.txt")).unwrap();
+            assert!(check_target(&target, true).is_err());
+        }
     }
 }

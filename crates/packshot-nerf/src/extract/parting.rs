@@ -198,8 +198,8 @@ impl<'a> Search<'a> {
         ratios.map(|r| r.clamp(-MOST_COLOUR, MOST_COLOUR)).collect()
     }
 
-    /// The vertices of the one product: the part that lies most in the middle, and what it encloses
-    /// (a face that has the wall's colour); the latter alone too.
+    /// The vertices of the one product: the part that lies most in the middle, scraps close to it, and
+    /// what it encloses (a face that has the wall's colour); the latter alone too.
     fn whole(&self, belongs: &[f32]) -> Result<(Vec<bool>, Vec<bool>)> {
         let count = belongs.len();
         let away = |i: usize| Vector3::from(self.scene.places[i]).norm();

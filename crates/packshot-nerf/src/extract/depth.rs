@@ -10,8 +10,8 @@ use crate::field::View;
 use packshot_core::Result;
 use packshot_geometry::lens::{Intrinsics, Lens, LensCamera};
 
-/// Cameras that are asked at most.
-const CAMERAS: usize = 64;
+/// Cameras that are asked at most. A part of the product may be shown by a few of them alone.
+const CAMERAS: usize = 128;
 /// Distances are cut to so many spacings.
 const TRUNCATION: f32 = 3.0;
 /// Vote of a camera before which something else stands. One camera that looks through a thin place

@@ -28,6 +28,9 @@ const NEAR: f32 = 1.5;
 /// Against it: to be ground, and to be far away.
 const GROUND: f32 = 3.0;
 const FAR: f32 = 5.0;
+/// So deep below the ground, in what it is uneven by, things begin to be ground whichever way they face.
+/// Feet sink in less deep.
+const BENEATH: f32 = 0.5;
 /// How much a fold parts that turns by a radian in a radius of the scene.
 const FOLD: f32 = 0.1;
 /// Links that part most still hold this much.
@@ -143,10 +146,11 @@ impl<'a> Search<'a> {
             .collect();
         let grounds = (0..count).map(|i| {
             let Some(ground) = ground else { return 0.0 };
-            let height = ground.height(scene.places[i]).max(0.0);
-            let low = (1.0 - height / Ground::UNEVEN).max(0.0);
+            let height = ground.height(scene.places[i]) / Ground::UNEVEN;
+            let low = (1.0 - height.max(0.0)).max(0.0);
             let level = ((scene.normals[i][2] - 0.5) / 0.4).clamp(0.0, 1.0);
-            -GROUND * low * level
+            let beneath = (-height - BENEATH).clamp(0.0, 1.0);
+            -GROUND * low * level.max(beneath)
         });
         Self {
             graph: Graph::new(count, &links),

@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 /// Cells along a side of the lattice.
 pub(super) const CELLS: usize = 192;
-/// What cameras see less of than this (a sum of squared cosines) is not seen.
-const LEAST_SEEN: f32 = 0.1;
+/// What cameras see less of than this (a sum of squared cosines) is not seen. A few cameras that look
+/// past the sides of a product at its back see little of that, all of it through a gap.
+const LEAST_SEEN: f32 = 0.03;
 
 /// What cameras see within a box. Of each vertex of its surface there are several lists.
 pub(super) struct SeenScene {

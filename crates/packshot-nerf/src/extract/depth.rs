@@ -70,6 +70,11 @@ impl DepthMaps {
         })
     }
 
+    /// How many cameras see something of the box.
+    pub(super) fn count(&self) -> usize {
+        self.maps.len()
+    }
+
     /// How far inside a point is, from −1 (outside) to 1.
     pub(super) fn inside(&self, point: [f32; 3]) -> f32 {
         let (mut sum, mut weight) = (0.0, 0.0);

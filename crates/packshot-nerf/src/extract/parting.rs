@@ -5,7 +5,7 @@
 //! object segmentation in multiple views using volumetric graph-cuts") whole scenes: colours of both
 //! sides are learnt and the surface is parted anew, a few times. The parting itself is the random
 //! walker's: it runs along edges of colour and along folds, where things meet. What faces up and lies
-//! at the ground's height is likely ground.
+//! at the ground's height is likely ground, and so is what lies beneath it and is hardly seen.
 
 use super::diffusion::Graph;
 use super::ground::Ground;
@@ -28,9 +28,6 @@ const NEAR: f32 = 1.5;
 /// Against it: to be ground, and to be far away.
 const GROUND: f32 = 3.0;
 const FAR: f32 = 5.0;
-/// So deep below the ground, in what it is uneven by, things begin to be ground whichever way they face.
-/// Feet sink in less deep.
-const BENEATH: f32 = 0.5;
 /// How much a fold parts that turns by a radian in a radius of the scene.
 const FOLD: f32 = 0.1;
 /// Links that part most still hold this much.
@@ -149,7 +146,8 @@ impl<'a> Search<'a> {
             let height = ground.height(scene.places[i]) / Ground::UNEVEN;
             let low = (1.0 - height.max(0.0)).max(0.0);
             let level = ((scene.normals[i][2] - 0.5) / 0.4).clamp(0.0, 1.0);
-            let beneath = (-height - BENEATH).clamp(0.0, 1.0);
+            // The shade at its foot; feet that sink in are seen better.
+            let beneath = (-height).clamp(0.0, 1.0) * scene.glanced(i);
             -GROUND * low * level.max(beneath)
         });
         Self {

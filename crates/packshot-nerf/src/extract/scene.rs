@@ -14,6 +14,8 @@ pub(super) const CELLS: usize = 192;
 /// What cameras see less of than this (a sum of squared cosines) is not seen. A few cameras that look
 /// past the sides of a product at its back see little of that, all of it through a gap.
 const LEAST_SEEN: f32 = 0.03;
+/// What they see as much of as this, by their number, is seen well.
+const SEEN_WELL: f32 = 0.02;
 
 /// What cameras see within a box. Of each vertex of its surface there are several lists.
 pub(super) struct SeenScene {
@@ -34,6 +36,8 @@ pub(super) struct SeenScene {
     pub(super) colours: Vec<[f32; 3]>,
     /// How much cameras see of it: sums of squared cosines.
     seen: Vec<f32>,
+    /// As much as this is seen well.
+    seen_well: f32,
     /// Radius of what the cameras show around the place that they look at.
     radius: f32,
 }
@@ -88,6 +92,7 @@ impl SeenScene {
             areas,
             colours,
             seen,
+            seen_well: SEEN_WELL * maps.count() as f32,
             radius,
         })
     }
@@ -95,6 +100,11 @@ impl SeenScene {
     /// Whether cameras see a vertex.
     pub(super) fn is_seen(&self, vertex: usize) -> bool {
         self.seen[vertex] > LEAST_SEEN
+    }
+
+    /// How far cameras see a vertex at a glance only, from 0 (well) to 1 (not).
+    pub(super) fn glanced(&self, vertex: usize) -> f32 {
+        (1.0 - self.seen[vertex] / self.seen_well).max(0.0)
     }
 
     /// A place along the box's axes as those of the vertices.

@@ -24,6 +24,9 @@ const BEST: f32 = 0.3;
 /// first that counts fully. At the rims of what is seen, things are in the shadow of what they stand
 /// before.
 const GIVES: (f32, f32) = (0.3, 0.8);
+/// Power of what they see of it by which a place's colour counts in those of all that is around: what
+/// most of them see is lit best.
+const BY_BEST: i32 = 3;
 /// Share of the longest side over which what is filled in goes over from the colours at its rim to
 /// those of all that is around.
 const RIM: f32 = 0.05;
@@ -57,6 +60,9 @@ impl SeenColours {
             move |seen: &f32| ((*seen / most - low) / (high - low)).clamp(0.0, 1.0)
         };
         let gives: Vec<f32> = seen.iter().map(between(GIVES.0, GIVES.1)).collect();
+        let weights: Vec<f32> = (gives.iter().zip(&seen))
+            .map(|(gives, seen)| gives * (seen / most).powi(BY_BEST))
+            .collect();
         let seen: Vec<f32> = seen.iter().map(between(UNSEEN, SEEN)).collect();
         let mut edges: Vec<(u32, u32, f32)> = (mesh.triangles.iter())
             .flat_map(|[a, b, c]| [(*a, *b), (*b, *c), (*c, *a)])
@@ -66,7 +72,7 @@ impl SeenColours {
             .collect();
         edges.retain(|(a, b, _)| [a, b].iter().any(|v| gives[**v as usize] < 1.0));
         let graph = Graph::new(colours.len(), &edges);
-        let around = Around::of(&mesh.positions, &colours, &gives);
+        let around = Around::of(&mesh.positions, &colours, &weights);
         let drawn = 1.0 / (RIM * edges_per_side(mesh)).powi(2);
         let pull: Vec<f32> = gives.iter().map(|g| drawn + 10.0 * g).collect();
         let rest: Vec<[f32; 3]> = mesh.positions.iter().map(|p| around.at(*p)).collect();
